@@ -1,0 +1,1 @@
+"""Topics, limits, keys and sockets: how messages cross process boundaries."""

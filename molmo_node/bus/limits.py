@@ -1,0 +1,26 @@
+"""Every limit on what comes from outside, in one place. A test holds docs/PROTOCOL.md to it."""
+
+from __future__ import annotations
+
+import re
+
+HEADER_BYTES = 4 * 1024
+FRAME_BYTES = 16 * 1024 * 1024
+QUERY_BYTES = 16 * 1024
+PROMPT_BYTES = 4 * 1024
+SCHEMA_BYTES = 8 * 1024
+ANSWER_BYTES = 64 * 1024
+STATUS_BYTES = 64 * 1024
+IMAGE_SIDE_PX = 8192
+IMAGE_MIN_SIDE_PX = 32
+IMAGE_PX = 33_554_432
+RING_FRAME_BYTES = 3 * IMAGE_PX
+QUERIES_WAITING = 64
+QUERIES_WAITING_PER_CLIENT = 16
+CLIENTS = 64
+WATCHES = 64
+WATCHES_PER_CLIENT = 16
+WATCH_RATE_HZ = 30.0
+LEASE_S = 300.0
+DEADLINE_MS = 600_000.0
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")

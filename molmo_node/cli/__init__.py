@@ -1,0 +1,1 @@
+"""The command line: thin verbs onto the rooms."""

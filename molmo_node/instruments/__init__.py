@@ -1,0 +1,1 @@
+"""From pixels of a dial to a reading with a unit."""

@@ -1,0 +1,1 @@
+"""The query queue, deadlines, watches and the engine thread."""

@@ -1,5 +1,6 @@
 """Settings: defaults < YAML < MOLMO_NODE_* < flags; every value knows where it came from."""
 
+from molmo_node.bus.rundir import default_run_dir, ensure_run_dir
 from molmo_node.config.load import Loaded, load
 from molmo_node.config.model import (
     CameraSettings,
@@ -11,7 +12,6 @@ from molmo_node.config.model import (
     WorkerSettings,
 )
 from molmo_node.config.processes import ProcessSettings
-from molmo_node.config.rundir import default_run_dir, ensure_run_dir
 from molmo_node.config.secrets import mask
 from molmo_node.config.show import Row, schema, show
 

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from molmo_node.bus import limits
+from molmo_node.bus.rundir import default_run_dir
 from molmo_node.config.fields import (
     Dtype,
     Endpoint,
@@ -23,7 +24,6 @@ from molmo_node.config.fields import (
     Transport,
 )
 from molmo_node.config.processes import ProcessSettings, check_order
-from molmo_node.config.rundir import default_run_dir
 from molmo_node.messages import Question, Roi, Task, WatchSpec
 
 ENV_PREFIX = "MOLMO_NODE_"

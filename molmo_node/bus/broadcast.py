@@ -24,7 +24,7 @@ class Broadcaster:
     """A node's own status, and a worker's answers, to whoever subscribes.
 
     Belongs to one thread, which polls `socket` and calls `welcome` when it is readable, and
-    calls `beat` at least twice a second.
+    calls `report` whenever `is_due`.
     """
 
     def __init__(
@@ -68,10 +68,9 @@ class Broadcaster:
         self._snapshots[key] = body
         self._send(key, body)
 
-    def beat(self) -> None:
-        """Publish the status again if nothing was said for half a second."""
-        if self._clock.mono_ns() - self.status.mono_ns >= HEARTBEAT_NS:
-            self.report()
+    def is_due(self) -> bool:
+        """Whether nothing was said for half a second."""
+        return self._clock.mono_ns() - self.status.mono_ns >= HEARTBEAT_NS
 
     def publish(self, key: bytes, answer: Answer) -> None:
         """Send an answer to those who subscribed to it."""
@@ -89,9 +88,10 @@ class Broadcaster:
                     if key.startswith(message[1:]):
                         self._send(key, body)
 
-    def close(self) -> None:
-        """Say goodbye and close."""
-        self.report("stopped")
+    def close(self, keeps_state: bool = False) -> None:
+        """Say goodbye and close; `keeps_state` leaves the last state as the last word."""
+        if not keeps_state and self.status.state not in ("failed", "stopped"):
+            self.report("stopped")
         self.socket.close(linger=100)
 
     def _send(self, key: bytes, body: bytes) -> None:

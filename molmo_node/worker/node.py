@@ -147,7 +147,8 @@ class WorkerNode:
             self._deliver(self._engine.done.popleft())
         self._watch_engine()
         self._dispatch()
-        self._out.beat()
+        if self._out.is_due():
+            self._report()
 
     def _poll_ms(self) -> int:
         event_ns = self._desk.next_event_ns()
@@ -162,7 +163,6 @@ class WorkerNode:
         self._discovered_ns = now_ns
         self._cameras.discover()
         self._refresh()
-        self._report()
 
     def _watch_engine(self) -> None:
         """Follow loading to its end, and notice an engine that works for too long."""

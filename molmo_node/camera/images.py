@@ -9,6 +9,7 @@ from pathlib import Path
 from molmo_node import imaging
 from molmo_node.bus import limits
 from molmo_node.camera.base import BadFrame, EndOfStream, Grabbed, SourceInfo
+from molmo_node.camera.causes import FILE_CAUSES, camera_error
 from molmo_node.camera.spec import IMAGE_SUFFIXES, SourceSpec
 from molmo_node.clock import Clock
 from molmo_node.errors import CameraError, ProtocolError
@@ -79,7 +80,10 @@ class ImagesSource:
         return body
 
     def _listed(self) -> list[Path]:
-        paths = expand(self._spec.target)
+        try:
+            paths = expand(self._spec.target)
+        except OSError as exc:
+            raise camera_error(self._spec.label, exc, FILE_CAUSES) from exc
         if not paths:
             raise CameraError(
                 f"{self._spec.label}: no JPEG or PNG picture there",
@@ -93,7 +97,7 @@ def expand(target: str) -> list[Path]:
 
     A name that exists as it stands wins over its meaning as a glob or list.
     """
-    whole = Path(target).expanduser()
+    whole = Path(os.path.expanduser(target))
     if whole.is_dir():
         return sorted(path for path in whole.iterdir() if _is_picture(path))
     if whole.is_file():

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from molmo_node.bus import limits
 from molmo_node.errors import ConfigError
@@ -77,13 +77,14 @@ def parse_source(text: str) -> SourceSpec:
 
 
 def redact(url: str) -> str:
-    """A URL without user, password and query, as it may be logged."""
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-    except ValueError:
-        return url.partition("://")[0] + "://…"
-    return urlunsplit((parts.scheme, host, parts.path, "…" if parts.query else "", ""))
+    """A URL without user, password and query, as it may be logged.
+
+    All before the last ``@`` goes: a password may hold ``/`` or ``?`` that nobody escaped.
+    """
+    scheme, _, rest = url.partition("://")
+    shown = rest.rpartition("@")[2].partition("#")[0]
+    place, query_mark, _ = shown.partition("?")
+    return f"{scheme}://{place}{'?…' if query_mark else ''}"
 
 
 def _spec(kind: Kind, target: str) -> SourceSpec:

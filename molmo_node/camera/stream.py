@@ -8,9 +8,9 @@ from pathlib import Path
 import av
 import av.error
 
-from molmo_node.camera.av_errors import STREAM_CAUSES, camera_error, timeout_error
 from molmo_node.camera.av_reader import DECODER_OPTIONS, AvReader
 from molmo_node.camera.base import EndOfStream, Grabbed, SourceInfo
+from molmo_node.camera.causes import STREAM_CAUSES, camera_error, timeout_error
 from molmo_node.camera.spec import SourceSpec
 from molmo_node.clock import Clock
 from molmo_node.errors import CameraError

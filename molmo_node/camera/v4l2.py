@@ -10,9 +10,9 @@ import av
 import av.error
 
 from molmo_node.camera import devices
-from molmo_node.camera.av_errors import V4L2_CAUSES, camera_error
 from molmo_node.camera.av_reader import DECODER_OPTIONS, AvReader
 from molmo_node.camera.base import Grabbed, SourceInfo
+from molmo_node.camera.causes import V4L2_CAUSES, camera_error
 from molmo_node.camera.spec import SourceSpec
 from molmo_node.clock import Clock
 from molmo_node.errors import CameraError

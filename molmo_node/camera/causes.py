@@ -1,4 +1,4 @@
-"""What PyAV and the kernel say, as an error that a person can act on.
+"""Symptom → cause → next step: what PyAV and the kernel say, as errors a person can act on.
 
 Their own words are not passed on: they carry the URL with its password.
 """
@@ -14,10 +14,17 @@ _ADDRESS_HINT = "check host and port, and that the camera is on the network: pin
 _LOGIN_HINT = "check user and password: rtsp://user:password@host/…; % and @ as %25 and %40"
 _PATH_HINT = "check the path behind the host: the camera's manual or its ONVIF page names it"
 
-STREAM_CAUSES: Mapping[int | str, tuple[str, str]] = {
+Causes = Mapping[int | str, tuple[str, str]]
+
+FILE_CAUSES: Causes = {
     errno.ENOENT: ("there is no such file", "check the path"),
-    errno.EACCES: ("reading it is not permitted", "check the file's permissions"),
+    errno.EACCES: ("reading it is not permitted", "check its permissions"),
     errno.EISDIR: ("that is a folder", "a folder of pictures ends in /"),
+    errno.ENAMETOOLONG: ("the name is too long for a file", "check the path"),
+}
+
+STREAM_CAUSES: Causes = {
+    **FILE_CAUSES,
     errno.ECONNREFUSED: ("the host refused the connection", _ADDRESS_HINT),
     errno.ECONNRESET: ("the host closed the connection", "it may allow one viewer only"),
     errno.EHOSTUNREACH: ("the host cannot be reached", _ADDRESS_HINT),
@@ -30,7 +37,7 @@ STREAM_CAUSES: Mapping[int | str, tuple[str, str]] = {
     "EOFError": ("it holds no frames", "try it with ffprobe"),
 }
 
-V4L2_CAUSES: Mapping[int | str, tuple[str, str]] = {
+V4L2_CAUSES: Causes = {
     errno.ENOENT: (
         "there is no such device",
         "`molmo-node cameras` shows what is there; numbers change after a re-plug,"
@@ -64,14 +71,12 @@ V4L2_CAUSES: Mapping[int | str, tuple[str, str]] = {
 }
 
 
-def camera_error(
-    label: str, exc: Exception, causes: Mapping[int | str, tuple[str, str]]
-) -> CameraError:
+def camera_error(label: str, exc: Exception, causes: Causes) -> CameraError:
     """Name the cause of a failed open or read.
 
     Args:
         label: the source as it may be shown, without user and password.
-        exc: what PyAV raised; its errno or its class's name is looked up in `causes`.
+        exc: what was raised; its errno or its class's name is looked up in `causes`.
     """
     number = getattr(exc, "errno", None)
     keys: list[int | str] = [kind.__name__ for kind in type(exc).__mro__]

@@ -16,6 +16,8 @@ from molmo_node.camera.spec import WantedEncoding
 from molmo_node.clock import Clock
 from molmo_node.errors import CameraError, ProtocolError
 
+# A stream without a declared rate is given its 90 kHz time base as one.
+_HIGHEST_FPS = 1000.0
 # libavcodec refuses larger pictures before it allocates them.
 DECODER_OPTIONS = {"max_pixels": str(limits.IMAGE_PX)}
 
@@ -59,7 +61,8 @@ class AvReader:
     @property
     def fps(self) -> float:
         """Frames per second as the container declares them; 0.0 where unknown."""
-        return float(self._stream.average_rate or self._stream.guessed_rate or 0.0)
+        rate = float(self._stream.average_rate or self._stream.guessed_rate or 0.0)
+        return rate if rate <= _HIGHEST_FPS else 0.0
 
     def read(self) -> Grabbed | None:
         """Give the next frame, None at the end of the stream.

@@ -18,7 +18,9 @@ from molmo_node.errors import CameraError
 OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 3.0
 # UDP loses parts of frames on busy networks, and most routers and containers block it.
-_NETWORK_OPTIONS = {"rtsp_transport": "tcp", "fflags": "nobuffer"}
+# nobuffer drops what came during the analysis, so that the first frame is a fresh one; four frames
+# are enough to know the rate and save about 0.6 s of opening.
+_NETWORK_OPTIONS = {"rtsp_transport": "tcp", "fflags": "nobuffer", "fpsprobesize": "4"}
 
 
 class StreamSource:

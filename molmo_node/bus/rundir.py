@@ -13,7 +13,7 @@ import platformdirs
 from molmo_node.errors import ConfigError
 
 # A Unix socket's path holds 107 bytes; the rest is room for the socket's own name.
-_LONGEST_PATH_BYTES = 107 - 43
+_LONGEST_PATH_BYTES = 107 - 24
 
 
 def default_run_dir() -> Path:

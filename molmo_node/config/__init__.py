@@ -11,7 +11,7 @@ from molmo_node.config.model import (
     WatchSettings,
     WorkerSettings,
 )
-from molmo_node.config.processes import ProcessSettings
+from molmo_node.config.processes import ProcessSettings, start_waves
 from molmo_node.config.secrets import mask
 from molmo_node.config.show import Row, schema, show
 
@@ -32,4 +32,5 @@ __all__ = [
     "mask",
     "schema",
     "show",
+    "start_waves",
 ]

@@ -23,7 +23,7 @@ from molmo_node.config.fields import (
     SourceText,
     Transport,
 )
-from molmo_node.config.processes import ProcessSettings, check_order
+from molmo_node.config.processes import ProcessSettings, start_waves
 from molmo_node.messages import Question, Roi, Task, WatchSpec
 
 ENV_PREFIX = "MOLMO_NODE_"
@@ -215,7 +215,7 @@ class Settings(BaseSettings):
         for kind in ("cameras", "watches", "processes"):
             _check_unique(kind, [item.name for item in getattr(self, kind)])
         _check_watched([camera.name for camera in self.cameras], self.watches)
-        check_order(self.processes)
+        start_waves({process.name: process.needs for process in self.processes})
         return self
 
 

@@ -18,15 +18,16 @@ _LONGEST_FOUND = 60
 def config_error(
     exc: ValidationError, model: type[BaseModel], place: Callable[[str], str]
 ) -> ConfigError:
-    """One error that names every fault, the first one's next step as its hint.
+    """One error that names every fault, each on its line with its next step.
 
     Args:
         model: what was being made; its keys are the ones that are offered.
         place: from a dotted key to where a person finds it: a file and line, a variable, a flag.
     """
     found = [_describe(details, model, place) for details in exc.errors(include_url=False)]
-    message = "\n".join(text for text, _ in found)
-    return ConfigError(message, hint=next((hint for _, hint in found if hint), ""))
+    if len(found) == 1:
+        return ConfigError(found[0][0], hint=found[0][1])
+    return ConfigError("\n".join(f"{text}; {hint}" if hint else text for text, hint in found))
 
 
 def nearest_key(key: str, known: list[str]) -> str | None:

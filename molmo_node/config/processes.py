@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -26,21 +27,27 @@ class ProcessSettings(Section):
     """Seconds after which those that need this one start although it is not ready."""
 
 
-def check_order(processes: tuple[ProcessSettings, ...]) -> None:
-    """Hold `needs` to processes of the list, without circles.
+def start_waves(needs: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """Group processes so that each starts after what it needs; reversed, the order to stop in.
+
+    Args:
+        needs: from each process's name to the names that it needs.
 
     Raises:
-        ValueError: names the process at fault.
+        ValueError: a need is not in the list, or needs form a circle; names the one at fault.
     """
-    waiting = {process.name: set(process.needs) for process in processes}
-    for name, needs in waiting.items():
-        unknown = sorted(needs - waiting.keys())
+    waiting = {name: set(names) for name, names in needs.items()}
+    for name, names in waiting.items():
+        unknown = sorted(names - waiting.keys())
         if unknown:
             known = ", ".join(sorted(waiting.keys() - {name})) or "another process"
             raise ValueError(f"processes: {name} needs {unknown[0]!r}, expected one of {known}")
+    waves = []
     while waiting:
-        free = [name for name, needs in waiting.items() if not needs & waiting.keys()]
-        if not free:
+        wave = [name for name, names in waiting.items() if not names & waiting.keys()]
+        if not wave:
             raise ValueError(f"processes: {', '.join(sorted(waiting))} need each other in a circle")
-        for name in free:
+        waves.append(wave)
+        for name in wave:
             del waiting[name]
+    return waves

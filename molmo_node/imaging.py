@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molmo_node.bus import limits
-from molmo_node.errors import ProtocolError
+from molmo_node.errors import ConfigError, ProtocolError
 from molmo_node.messages import Encoding
 
 ImageRgb = NDArray[np.uint8]
@@ -145,6 +145,20 @@ def encode_jpeg(rgb: ImageRgb, quality: int = 85) -> bytes:
         np.ascontiguousarray(rgb), quality=quality, colorspace="RGB", colorsubsampling="420"
     )
     return encoded
+
+
+def encode(rgb: ImageRgb, suffix: str) -> bytes:
+    """A picture file of the kind that a name's ending says: ``.jpg``, ``.jpeg`` or ``.png``.
+
+    Raises:
+        ConfigError: another ending.
+    """
+    if suffix.lower() in (".jpg", ".jpeg"):
+        return encode_jpeg(rgb, 92)
+    if suffix.lower() == ".png":
+        _, file = load_cv2().imencode(".png", rgb[..., ::-1])
+        return bytes(file)
+    raise ConfigError(f"a picture cannot be written as {suffix!r}", hint="use .jpg or .png")
 
 
 def _bytes_view(body: Body) -> memoryview:

@@ -53,3 +53,4 @@ class PeerMonitor:
     def close(self) -> None:
         """Stop watching; the watched socket stays open."""
         self._watched.disable_monitor()
+        self.socket.close(linger=0)

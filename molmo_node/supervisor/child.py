@@ -34,7 +34,7 @@ class Child:
         self.is_ready = False
         self.last_exit: int | None = None
         self._starts = 0
-        self._started_s = 0.0
+        self._started_s = self._ready_s = 0.0
         self._is_late = False
         self._next_start_s = 0.0
         self._tell = tell
@@ -74,7 +74,7 @@ class Child:
         if self.state != "running" or self.is_ready:
             return
         if is_ready(self.spec.name):
-            self.is_ready = True
+            self.is_ready, self._ready_s = True, now_s
             self._tell(ProcessEvent("ready", self.spec.name, pid=self.pid))
         elif not self._is_late and self.run_s(now_s) >= self.spec.ready_within_s:
             self._is_late = True
@@ -104,7 +104,7 @@ class Child:
         """Notice that the process ended, and decide what is next."""
         if self.state != "running" or (self._process is not None and self._process.is_alive()):
             return
-        pid = self.pid
+        pid, served_s = self.pid, now_s - self._ready_s if self.is_ready else 0.0
         await self._bury()
         self._tell(
             ProcessEvent(
@@ -119,7 +119,7 @@ class Child:
         if is_done or self.spec.restart == "never":
             self.state = "finished"
         else:
-            self._plan_restart(now_s)
+            self._plan_restart(now_s, served_s)
 
     def kill(self, reason: str = "") -> None:
         """Kill it and all it started; with a reason, because it was taken for hung."""
@@ -138,8 +138,8 @@ class Child:
             self._tell(ProcessEvent("stopped", self.spec.name, pid=pid, exit_code=self.last_exit))
         self.state = "stopped"
 
-    def _plan_restart(self, now_s: float) -> None:
-        in_s = self._schedule.died(now_s)
+    def _plan_restart(self, now_s: float, served_s: float) -> None:
+        in_s = self._schedule.died(now_s, served_s)
         self._next_start_s = now_s + in_s
         was_failed = self._has_failed
         self._has_failed = self._schedule.is_failing

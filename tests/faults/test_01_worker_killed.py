@@ -16,6 +16,7 @@ from tests.support.waiting import wait_for
 pytestmark = pytest.mark.process
 
 SLOW = {"answers": [{"task": "ask", "delay_s": 30, "reply": "late"}, {"reply": "here"}]}
+SERVED_S = 0.6  # who served for half a second is in no crash loop, and starts again at once
 KILLS = int(os.environ.get("MOLMO_TEST_KILLS", "10"))
 
 
@@ -72,5 +73,7 @@ def test_no_answer_is_lost_or_doubled_over_many_kills(stack: Stack) -> None:
         wait_for(lambda old=pid: stack.nodes().get("worker", old) != old, 40, "a new worker")
         restart_s.append(time.monotonic() - killed_s)
         assert [answer.result(timeout_s=40).text for answer in pending] == ["here"] * 8
+        answered_s = time.monotonic()
+        wait_for(lambda since=answered_s: time.monotonic() - since > SERVED_S, 5, "some service")
 
     print(f"{KILLS} kills, longest time to a new worker {max(restart_s):.2f} s")

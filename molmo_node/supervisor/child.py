@@ -32,6 +32,7 @@ class Child:
         self.spec = spec
         self.state: State = "waiting"
         self.is_ready = False
+        self.is_killed = False
         self.last_exit: int | None = None
         self._starts = 0
         self._started_s = self._ready_s = 0.0
@@ -88,6 +89,7 @@ class Child:
     async def start(self, now_s: float) -> None:
         """Start a run."""
         self._output.forget()
+        self.is_killed = False
         self._schedule.started(now_s)
         self._started_s = now_s
         self._starts += 1
@@ -127,6 +129,7 @@ class Child:
             return
         _kill_group(self._process.pid)
         if reason:
+            self.is_killed = True
             self._tell(ProcessEvent("killed_hung", self.spec.name, pid=self.pid, reason=reason))
 
     async def stop(self, grace_s: float) -> None:
@@ -164,7 +167,6 @@ class Child:
             watcher.graceful_timeout = grace_s
             await watcher._stop()
         if process is not None:
-            process.poll()  # circus waited for it: this tells Popen, which would warn otherwise
             _kill_group(process.pid)
         self._output.end()
         self._watcher = self._process = None

@@ -90,11 +90,16 @@ def test_the_file_may_be_named_by_a_variable(write):
     assert loaded.settings.log.level == "debug"
 
 
-def test_a_child_loads_the_same_settings_from_its_environment(write):
+def test_a_child_loads_the_same_settings_from_its_environment(write, tmp_path):
     path = write("cameras: [{name: front}]\nworker: {model: a}\n")
-    parent = config.load(
-        path, {}, {"worker.model": "b", "cameras": [{"name": "x"}], "log.format": "json"}
-    )
+    flags = {
+        "worker.model": "b",
+        "worker.max_crops": 3,
+        "cameras": [{"name": "x", "loop": False}],
+        "run_dir": tmp_path,
+        "gauges.folder": tmp_path / "dials",
+    }
+    parent = config.load(path, {}, flags)
 
     child = config.load(None, parent.child_env())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -195,3 +197,17 @@ def test_conversion_gives_one_encoding_for_all(folder, wanted, encoding):
 def test_any_target_without_pictures_is_a_camera_error(target):
     with pytest.raises(CameraError):
         make_source(SourceSpec(kind="images", target=target, label="x"), FakeClock()).open()
+
+
+PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "instruments" / "images"
+
+
+@pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the shared photographs are not here")
+def test_real_photographs_all_travel_untouched():
+    recorder, loop = played(spec_of(f"{PHOTOGRAPHS}/", loop=False))
+
+    assert [grabbed.body for grabbed, _ in recorder.frames] == [
+        path.read_bytes() for path in expand(str(PHOTOGRAPHS))
+    ]
+    assert loop.counters()["rejected"] == 0
+    assert len(recorder.frames) > 10

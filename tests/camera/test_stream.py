@@ -210,6 +210,7 @@ def silent_server():
         yield server.getsockname()[1]
 
 
+@pytest.mark.process
 def test_a_refused_connection_says_so_without_the_password():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -222,6 +223,7 @@ def test_a_refused_connection_says_so_without_the_password():
     assert f"rtsp://127.0.0.1:{port}/live" in str(failure.value)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
 def test_a_host_that_never_answers_is_given_up_in_time(silent_server, scheme):
     spec = parse_source(f"{scheme}://127.0.0.1:{silent_server}/live")

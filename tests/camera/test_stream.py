@@ -48,6 +48,11 @@ def read_all(source):
         source.close()
 
 
+def read_all_of(source):
+    source.open()
+    return read_all(source)
+
+
 @pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mov"])
 def test_mjpeg_packets_pass_through_byte_for_byte(tmp_path, suffix):
     path = write_mjpeg(tmp_path / f"clip{suffix}", JPEGS, (192, 128))
@@ -273,6 +278,18 @@ def test_an_rtsp_camera_that_falls_silent_is_lost_in_time():
         source.open()
         with pytest.raises(CameraError, match=r"gave nothing within 0\.5 s while streaming"):
             read_all(source)
+
+
+@pytest.mark.process
+def test_an_rtsp_camera_that_promises_and_sends_nothing_is_given_up_in_time():
+    with RtspServer(UNITS, stall_after=0) as server:
+        spec = parse_source(f"rtsp://127.0.0.1:{server.port}/live")
+        source = StreamSource(spec, SYSTEM_CLOCK, open_timeout_s=0.5, read_timeout_s=0.5)
+        started = time.monotonic()
+        with pytest.raises(CameraError, match=r"gave nothing within 0\.5 s"):
+            read_all_of(source)
+
+    assert time.monotonic() - started < 3
 
 
 @pytest.mark.process

@@ -212,7 +212,10 @@ def _decode_jpeg(view: memoryview) -> ImageRgb:
         # pixels are there. Every other warning means missing pixels.
         if "extraneous bytes before marker" not in str(exc):
             raise ProtocolError("JPEG is damaged or cut short") from exc
-    return cast(ImageRgb, simplejpeg.decode_jpeg(view, colorspace="RGB", strict=False))
+    try:
+        return cast(ImageRgb, simplejpeg.decode_jpeg(view, colorspace="RGB", strict=False))
+    except ValueError as exc:
+        raise ProtocolError("JPEG is damaged") from exc
 
 
 def _decode_png(view: memoryview) -> ImageRgb:

@@ -8,8 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.stack import Stack
+
+# The same examples at every run: a failure is a bug found, not a throw of dice.
+settings.register_profile("default", derandomize=True, deadline=None)
+settings.load_profile("default")
 
 
 @pytest.fixture

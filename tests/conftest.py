@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from molmo_node.bus.sockets import Transport
 from tests.support.stack import Stack
+from tests.support.transports import KeepingTransport
 
 
 @pytest.fixture
@@ -26,3 +28,11 @@ def stack(tmp_path: Path, run_dir: Path) -> Iterator[Stack]:
     stack = Stack(tmp_path, run_dir)
     yield stack
     stack.close()
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    """A context without keys; its sockets end with the test."""
+    transport = KeepingTransport()
+    yield transport
+    transport.close()

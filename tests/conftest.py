@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from molmo_node.bus.sockets import Transport
 from tests.support.stack import Stack
+from tests.support.transports import KeepingTransport
 
 # The same examples at every run: a failure is a bug found, not a throw of dice.
 settings.register_profile("default", derandomize=True, deadline=None)
@@ -31,3 +33,11 @@ def stack(tmp_path: Path, run_dir: Path) -> Iterator[Stack]:
     stack = Stack(tmp_path, run_dir)
     yield stack
     stack.close()
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    """A context without keys; its sockets end with the test."""
+    transport = KeepingTransport()
+    yield transport
+    transport.close()

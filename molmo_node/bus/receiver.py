@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from molmo_node.bus import wire
 from molmo_node.bus.address import Address
+from molmo_node.bus.connection import Connection
 from molmo_node.bus.frames import FRAMES_PART, Frame, check_header
-from molmo_node.bus.monitor import PeerMonitor
 from molmo_node.bus.ring import RingReader
 from molmo_node.bus.sockets import Transport
 from molmo_node.bus.topics import FRAME_JPEG, jpeg_key, ring_key
@@ -31,15 +31,23 @@ RATE_WINDOW = 20
 
 @dataclass(frozen=True)
 class FrameStats:
-    """What a receiver has counted. `received_ns` is the monotonic time of the newest arrival."""
+    """What a receiver has counted.
+
+    Attributes:
+        repeated: messages that were older than one already received, or came twice.
+        received_ns: the monotonic time of the newest arrival.
+        is_valid: whether the newest message was a frame within the limits.
+    """
 
     received: int = 0
     gaps: int = 0
     rejected: int = 0
+    repeated: int = 0
     received_ns: int | None = None
     rate_hz: float = 0.0
     path: str = ""
     is_connected: bool = False
+    is_valid: bool = False
 
 
 class FrameReceiver:
@@ -60,8 +68,6 @@ class FrameReceiver:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.camera = camera
-        self._transport = transport
-        self._address = address
         self._on_frame = on_frame
         self._clock = clock
         self._wants_ring = allow_ring and address.is_loopback
@@ -71,10 +77,17 @@ class FrameReceiver:
         self._body: NDArray[np.uint8] | None = None
         self._past_sessions: deque[str] = deque(maxlen=64)
         self._arrivals_ns: list[int] = []
-        self._received = self._gaps = self._rejected = 0
-        self._is_connected = False
+        self._received = self._gaps = self._rejected = self._repeated = 0
+        self._rejected_in_ring = 0  # counted by the consumer's thread
+        self._is_connected = self._is_valid = False
+        self._missing_ring = ""
         self._path = ""
         self._is_stopping = False
+        key = (ring_key if self._wants_ring else jpeg_key)(camera)
+        # Made here, so that missing keys are the caller's error; the thread has it from then on.
+        socket = transport.connect(zmq.SUB, FRAME_JPEG, address, FRAMES_PART)
+        socket.subscribe(key)
+        self._connection = Connection(socket, transport.security.key, clock)
         self._wake = Wake()
         self._thread = threading.Thread(target=self._run, name=f"frames-{camera}")
         self._thread.start()
@@ -92,11 +105,13 @@ class FrameReceiver:
         return FrameStats(
             received=self._received,
             gaps=self._gaps,
-            rejected=self._rejected,
+            rejected=self._rejected + self._rejected_in_ring,
+            repeated=self._repeated,
             received_ns=times[-1] if times else None,
             rate_hz=(len(times) - 1) * 1e9 / span_ns if span_ns else 0.0,
             path=self._path,
             is_connected=self._is_connected,
+            is_valid=self._is_valid,
         )
 
     def take(self, out: NDArray[np.uint8] | None = None) -> Frame | None:
@@ -121,7 +136,9 @@ class FrameReceiver:
             )
 
     def close(self) -> None:
-        """Stop the thread, close the socket, let go of the ring."""
+        """Stop the thread, close the socket, let go of the ring. Once is enough, twice no harm."""
+        if self._is_stopping:
+            return
         self._is_stopping = True
         self._wake.set()
         self._thread.join()
@@ -137,31 +154,27 @@ class FrameReceiver:
             header = wire.frame_header(found.header)
             check_header(header, self.camera, found.body.size)
         except ProtocolError:
-            self._rejected += 1
+            self._rejected_in_ring += 1
             return None
         return Frame(header, found.body)
 
     def _run(self) -> None:
-        key = (ring_key if self._wants_ring else jpeg_key)(self.camera)
-        socket = self._transport.connect(zmq.SUB, FRAME_JPEG, self._address, FRAMES_PART)
-        socket.subscribe(key)
-        monitor = PeerMonitor(socket)
+        socket = self._connection.socket
         poller = zmq.Poller()
-        for source in (socket, monitor.socket, self._wake):
+        for source in (socket, self._connection.monitor, self._wake):
             poller.register(source, zmq.POLLIN)
         try:
             while not self._is_stopping:
-                poller.poll()
+                poller.poll(self._connection.poll_ms())
                 self._wake.clear()
-                self._note_peer(monitor)
+                self._note_peer()
                 if self._drain(socket) and self._on_frame is not None:
                     self._on_frame()
         finally:
-            monitor.close()
-            socket.close()
+            self._connection.close()
 
-    def _note_peer(self, monitor: PeerMonitor) -> None:
-        for event in monitor.drain():
+    def _note_peer(self) -> None:
+        for event in self._connection.drain():
             self._is_connected = event.change == "connected"
             log.info("camera peer", extra={"camera": self.camera, "change": event.change})
 
@@ -175,23 +188,27 @@ class FrameReceiver:
                 return has_new
             try:
                 has_new |= self._accept(socket, [part.buffer for part in parts])
+                self._is_valid = True
             except ProtocolError as exc:
                 self._rejected += 1
+                self._is_valid = False
                 log.warning("frame rejected", extra={"camera": self.camera, "why": exc.message})
 
     def _accept(self, socket: zmq.Socket[bytes], parts: list[memoryview]) -> bool:
+        """Take one message in; False if there is nothing new in it."""
         if len(parts) != 3:
             raise ProtocolError(f"frame message of {len(parts)} parts, expected 3")
         header = wire.frame_header(parts[1])
+        check_header(header, self.camera, header.nbytes if header.shm else len(parts[2]))
         if not self._is_newer(header):
-            raise ProtocolError("frame is older than one already received, or a repetition")
+            self._repeated += 1
+            return False
         if header.shm is not None:
             if not self._open_ring(socket, header.shm.name):
                 return False
             body = None
         else:
             body = np.frombuffer(parts[2], np.uint8)
-            check_header(header, self.camera, body.size)
             self._reader = None
         self._keep(header, body)
         return True
@@ -200,6 +217,8 @@ class FrameReceiver:
         last = self._header
         if last is not None and last.ref.session == header.ref.session:
             self._gaps += header.ref.seq - last.ref.seq - 1
+        elif last is not None:
+            self._past_sessions.append(last.ref.session)
         self._path = f"ring {header.shm.name}" if header.shm else f"{header.encoding} over socket"
         self._received += 1
         self._arrivals_ns = [*self._arrivals_ns[-RATE_WINDOW:], self._clock.mono_ns()]
@@ -211,15 +230,18 @@ class FrameReceiver:
         last, session = self._header, header.ref.session
         if last is not None and last.ref.session == session:
             return header.ref.seq > last.ref.seq
-        if session in self._past_sessions:
-            return False
-        if last is not None:
-            self._past_sessions.append(last.ref.session)
-        return True
+        return session not in self._past_sessions
 
     def _open_ring(self, socket: zmq.Socket[bytes], name: str) -> bool:
+        """Open the ring that a notice names; where that fails, JPEG is asked for beside it.
+
+        The notices still come: the next ring may be there (a notice may name one that was
+        replaced a moment ago), and then the JPEG is given up again.
+        """
         if self._reader is not None and self._reader.name == name:
             return True
+        if name == self._missing_ring:
+            return False
         try:
             # The old reader is left to its last user: the consumer may be copying from it.
             self._reader = RingReader(name)
@@ -229,7 +251,11 @@ class FrameReceiver:
                 extra={"camera": self.camera, "ring": name, "reason": exc.strerror},
             )
             self._reader = None
-            socket.unsubscribe(ring_key(self.camera))
-            socket.subscribe(jpeg_key(self.camera))
+            if not self._missing_ring:
+                socket.subscribe(jpeg_key(self.camera))
+            self._missing_ring = name
             return False
+        if self._missing_ring:
+            socket.unsubscribe(jpeg_key(self.camera))
+            self._missing_ring = ""
         return True

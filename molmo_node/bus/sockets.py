@@ -15,9 +15,10 @@ from typing import Literal
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
+from molmo_node.bus import limits
 from molmo_node.bus.address import Address
 from molmo_node.bus.keys import KeyPair, allowed_keys, load_pair, load_public
-from molmo_node.bus.topics import Topic
+from molmo_node.bus.topics import REPLY, Topic
 from molmo_node.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -76,16 +77,10 @@ class Transport:
         Raises:
             ConfigError: the address is taken, or open to other hosts without keys.
         """
-        if not address.is_loopback and not self.security.covers(address):
-            raise ConfigError(
-                f"{address.text} can be reached from other hosts, and no keys are configured",
-                hint="use ipc or 127.0.0.1, or `molmo-node keys new` and "
-                "security.transport_security: required",
-            )
-        socket = self._socket(kind, topic)
-        if self.security.covers(address):
-            self._be_curve_server(socket)
+        socket = self._socket(kind, topic, address)
         try:
+            if self.security.covers(address):
+                self._be_curve_server(socket)
             socket.bind(address.part(part))
         except zmq.ZMQError as exc:
             socket.close()
@@ -93,6 +88,9 @@ class Transport:
                 f"cannot listen at {address.part(part)}: {exc.strerror.lower()}",
                 hint="another program holds it (`ss -lptn` names it), or choose another endpoint",
             ) from exc
+        except ConfigError:
+            socket.close()
+            raise
         return socket
 
     def connect(
@@ -103,22 +101,41 @@ class Transport:
         part: int = 0,
         options: dict[int, int] | None = None,
     ) -> zmq.Socket[bytes]:
-        """A socket that connects, now or when the other side comes to life."""
-        socket = self._socket(kind, topic)
+        """A socket that connects, now or when the other side comes to life.
+
+        Raises:
+            ConfigError: the other side is on another host and no keys are configured, or the
+                keys cannot be read.
+        """
+        pair = server_key = None
+        if self.security.covers(address):
+            pair, server_key = self._own_pair(), self._server_key()
+        socket = self._socket(kind, topic, address)
         for option, value in (options or {}).items():
             socket.setsockopt(option, value)
-        if self.security.covers(address):
-            pair = self._own_pair()
+        if pair is not None:
             socket.curve_publickey, socket.curve_secretkey = pair.public, pair.secret
-            socket.curve_serverkey = self._server_key()
+            socket.curve_serverkey = server_key
         socket.connect(address.part(part))
         return socket
 
-    def _socket(self, kind: int, topic: Topic) -> zmq.Socket[bytes]:
+    def _socket(self, kind: int, topic: Topic, address: Address) -> zmq.Socket[bytes]:
+        if not address.is_loopback and not self.security.covers(address):
+            raise ConfigError(
+                f"{address.text} goes beyond this host, and no keys are configured",
+                hint="use ipc or 127.0.0.1, or `molmo-node keys new` and "
+                "security.transport_security: required",
+            )
+        sends = REPLY if kind == zmq.ROUTER else topic
+        receives = REPLY if kind == zmq.DEALER else topic
         socket = self.context.socket(kind)
         socket.linger = 0
-        socket.sndhwm = socket.rcvhwm = topic.queue_length
-        socket.maxmsgsize = topic.limit_bytes
+        socket.sndhwm = sends.queue_length
+        socket.rcvhwm = receives.queue_length
+        # A publisher takes in nothing but subscriptions.
+        is_publisher = kind == zmq.XPUB
+        socket.maxmsgsize = limits.SUBSCRIPTION_BYTES if is_publisher else receives.limit_bytes
+        socket.ipv6 = ":" in address.host
         socket.heartbeat_ivl = HEARTBEAT_MS
         socket.heartbeat_timeout = HEARTBEAT_TIMEOUT_MS
         socket.reconnect_ivl = RECONNECT_MS

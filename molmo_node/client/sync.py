@@ -196,15 +196,15 @@ class Client:
         idle_s: float | None = None,
     ) -> Subscription[Answer]:
         """Everybody's answers as they are made, filtered."""
-        socket = subscribe(
+        connection = subscribe(
             self._core.transport, [self._core.address], answer_prefix(camera, task, watch)
         )
-        return Subscription(socket, answer_stream(), (camera, task, watch), idle_s)
+        return Subscription(connection, answer_stream(), (camera, task, watch), idle_s)
 
     def statuses(self, *, idle_s: float | None = None) -> Subscription[Status]:
         """The state of the worker and of every node on this host, at once and on change."""
-        socket = subscribe(self._core.transport, self._core.node_addresses(), status_filter())
-        return Subscription(socket, status_stream(), idle_s=idle_s)
+        connection = subscribe(self._core.transport, self._core.node_addresses(), status_filter())
+        return Subscription(connection, status_stream(), idle_s=idle_s)
 
     def status(self) -> Status:
         """The worker's state now."""

@@ -108,5 +108,5 @@ class Cameras:
         log.info("camera known", extra={"camera": place.name, "address": place.address.text})
         self._rates[place.name] = place.rate_hz
         self._receivers[place.name] = FrameReceiver(
-            self._transport, place.address, place.name, self._on_frame
+            self._transport, place.address, place.name, self._on_frame, clock=self._clock
         )

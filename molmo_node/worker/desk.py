@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import zmq
 
-from molmo_node import imaging
 from molmo_node.bus import limits, wire
 from molmo_node.bus.address import Address
 from molmo_node.bus.monitor import PeerMonitor
@@ -36,8 +35,9 @@ from molmo_node.messages import (
     Watch,
     WorkerMessage,
 )
-from molmo_node.worker.queries import Asked, Image, QueryQueue
-from molmo_node.worker.watches import Watches, check_question
+from molmo_node.worker.door import check_image, check_query
+from molmo_node.worker.queries import Asked, QueryQueue
+from molmo_node.worker.watches import Watches
 
 log = logging.getLogger(__name__)
 
@@ -89,12 +89,9 @@ class Desk:
             client, body = parts[0], parts[1:]
             try:
                 self._handle(client, body)
-            except ProtocolError as exc:
-                self.counters["rejected"] += 1
-                self._send_error(client, _id_of(body), exc)
             except MolmoNodeError as exc:
-                self.counters[exc.code] += 1
-                self._send_error(client, _id_of(body), exc)
+                self.counters["rejected" if isinstance(exc, ProtocolError) else exc.code] += 1
+                self._send_error(client, wire.id_of(body[0]) if body else "", exc)
 
     def note_peers(self) -> None:
         """Plan to look for clients that have gone, when a connection broke."""
@@ -165,7 +162,7 @@ class Desk:
             case Cancel(id=query_id):
                 self._cancel(client, query_id)
             case Watch():
-                lease_s = min(max(message.lease_s, 1.0), limits.LEASE_S)
+                lease_s = min(max(message.lease_s, limits.LEASE_MIN_S), limits.LEASE_S)
                 until_ns = self._clock.mono_ns() + int(lease_s * 1e9)
                 self.watches.lease(client, message.spec, until_ns)
                 self._send(client, Accepted(id=message.id))
@@ -177,13 +174,7 @@ class Desk:
 
     def _take_query(self, client: bytes, query: Query, attached: list[bytes]) -> None:
         self.counters["queries"] += 1
-        check_question(query.question)
-        if not 0 < len(query.id) <= 64:
-            raise ProtocolError("query id must have 1 to 64 characters")
-        if not 0 < query.deadline_ms <= limits.DEADLINE_MS:
-            raise ProtocolError(
-                f"deadline_ms {query.deadline_ms} is not in (0, {limits.DEADLINE_MS}]"
-            )
+        check_query(query)
         image = check_image(attached) if query.frame == "attached" else None
         self._check(query)
         now_ns = self._clock.mono_ns()
@@ -241,28 +232,3 @@ class Desk:
             self.counters["undeliverable"] += 1
             return False
         return True
-
-
-def check_image(attached: list[bytes]) -> Image:
-    """Look at an attached picture's header, before anything decodes it.
-
-    Raises:
-        ProtocolError: none, too large, neither JPEG nor PNG, or sides outside the limits.
-    """
-    if not attached:
-        raise ProtocolError(
-            "frame is 'attached', and no picture came with the query",
-            hint="send the JPEG or PNG file as the second message part",
-        )
-    encoding = imaging.sniff(attached[0])
-    imaging.image_size(attached[0], encoding)
-    return encoding, attached[0]
-
-
-def _id_of(parts: list[bytes]) -> str:
-    """The id of a message that was refused, if it can be made out."""
-    try:
-        message = wire.client_message(parts[0])
-    except (ProtocolError, IndexError):
-        return ""
-    return message.id[:64]

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from molmo_node.bus import wire
 from molmo_node.bus.address import Address
 from molmo_node.bus.connection import Connection
-from molmo_node.bus.frames import FRAMES_PART, Frame, check_header
-from molmo_node.bus.ring import RingReader
-from molmo_node.bus.sockets import Transport
+from molmo_node.bus.frames import FRAMES_PART, Frame, FrameView, check_header
+from molmo_node.bus.ring import RingFrame, RingReader
+from molmo_node.bus.sockets import Transport, has_message
 from molmo_node.bus.topics import FRAME_JPEG, jpeg_key, ring_key
 from molmo_node.bus.wake import Wake
 from molmo_node.clock import SYSTEM_CLOCK, Clock
@@ -122,18 +122,36 @@ class FrameReceiver:
         """
         reader = self._reader
         if reader is not None:
-            return self._take_from(reader, out)
+            found = reader.newest(out)
+            header = None if found is None else self._checked(found)
+            return None if found is None or header is None else Frame(header, found.body)
         with self._arrival:
             header, body = self._header, self._body
         return None if header is None or body is None else Frame(header, body)
 
+    def view(self) -> FrameView | None:
+        """The newest frame at this very moment, in place; None before any.
+
+        For consumers that are done with it within a few frame periods; others `take`.
+        """
+        reader = self._reader
+        if reader is not None:
+            found = reader.newest_view()
+            header = None if found is None else self._checked(found)
+            if found is None or header is None:
+                return None
+            number = found.number
+            return FrameView(header, found.body, lambda: reader.is_whole(number))
+        frame = self.take()
+        return None if frame is None else FrameView(frame.header, frame.body, lambda: True)
+
     def wait_newer(self, than: FrameHeader | None, timeout_s: float) -> bool:
-        """Wait until another frame than `than` is announced; False if the time passes."""
-        seen = than and than.ref
+        """Wait until a newer frame than `than` is announced; False if the time passes.
+
+        A frame taken from the ring may be ahead of its notice: that notice is no newer frame.
+        """
         with self._arrival:
-            return self._arrival.wait_for(
-                lambda: self._header is not None and self._header.ref != seen, timeout_s
-            )
+            return self._arrival.wait_for(lambda: _is_newer(self._header, than), timeout_s)
 
     def close(self) -> None:
         """Stop the thread, close the socket, let go of the ring. Once is enough, twice no harm."""
@@ -146,17 +164,14 @@ class FrameReceiver:
         if self._reader is not None:
             self._reader.close()
 
-    def _take_from(self, reader: RingReader, out: NDArray[np.uint8] | None) -> Frame | None:
-        found = reader.newest(out)
-        if found is None:
-            return None
+    def _checked(self, found: RingFrame) -> FrameHeader | None:
         try:
             header = wire.frame_header(found.header)
             check_header(header, self.camera, found.body.size)
         except ProtocolError:
             self._rejected_in_ring += 1
             return None
-        return Frame(header, found.body)
+        return header
 
     def _run(self) -> None:
         socket = self._connection.socket
@@ -165,10 +180,10 @@ class FrameReceiver:
             poller.register(source, zmq.POLLIN)
         try:
             while not self._is_stopping:
-                poller.poll(self._connection.poll_ms())
-                self._wake.clear()
-                self._note_peer()
-                if self._drain(socket) and self._on_frame is not None:
+                readable = dict(poller.poll(self._connection.poll_ms()))
+                if socket not in readable or self._connection.monitor in readable:
+                    self._note_peer()
+                if socket in readable and self._drain(socket) and self._on_frame is not None:
                     self._on_frame()
         finally:
             self._connection.close()
@@ -181,20 +196,19 @@ class FrameReceiver:
     def _drain(self, socket: zmq.Socket[bytes]) -> bool:
         """Empty the socket; only the last message's bytes are kept."""
         has_new = False
-        while True:
+        while has_message(socket):
+            # Copies: a notice is small, and pyzmq's own frame objects cost more than its bytes.
+            parts = socket.recv_multipart(zmq.NOBLOCK)
             try:
-                parts = socket.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                return has_new
-            try:
-                has_new |= self._accept(socket, [part.buffer for part in parts])
+                has_new |= self._accept(socket, parts)
                 self._is_valid = True
             except ProtocolError as exc:
                 self._rejected += 1
                 self._is_valid = False
                 log.warning("frame rejected", extra={"camera": self.camera, "why": exc.message})
+        return has_new
 
-    def _accept(self, socket: zmq.Socket[bytes], parts: list[memoryview]) -> bool:
+    def _accept(self, socket: zmq.Socket[bytes], parts: list[bytes]) -> bool:
         """Take one message in; False if there is nothing new in it."""
         if len(parts) != 3:
             raise ProtocolError(f"frame message of {len(parts)} parts, expected 3")
@@ -259,3 +273,9 @@ class FrameReceiver:
             socket.unsubscribe(jpeg_key(self.camera))
             self._missing_ring = ""
         return True
+
+
+def _is_newer(header: FrameHeader | None, than: FrameHeader | None) -> bool:
+    if header is None or than is None:
+        return header is not None
+    return header.ref.session != than.ref.session or header.ref.seq > than.ref.seq

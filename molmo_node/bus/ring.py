@@ -222,6 +222,17 @@ class RingReader(_Ring):
         crc: int = _SLOT.unpack_from(self._memory, base + _META_AT)[3]
         return crc
 
+    def newest_view(self) -> RingFrame | None:
+        """The newest frame in place; None before the first. Ask `is_whole` after using it."""
+        for _ in range(self.slots):
+            number = self.head
+            if number == 0:
+                return None
+            if (frame := self.view(number)) is not None and self.is_whole(number):
+                return frame
+            self.torn += 1
+        return None
+
     def close(self) -> None:
         """Unmap; views handed out stay valid until they are dropped."""
         self._unmap()

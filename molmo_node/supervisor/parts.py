@@ -41,6 +41,8 @@ from circus.stream import Redirector  # noqa: E402
 from circus.watcher import Watcher  # noqa: E402
 
 logging.getLogger().handlers[:] = _handlers
+# What it logs at INFO, our events say too.
+logging.getLogger("circus").setLevel(logging.WARNING)
 
 _READ_BYTES = 65536
 _REAP_WITHIN_S = 0.5

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import socket
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -158,3 +160,13 @@ def test_a_camera_of_another_host_is_not_started_here(tmp_path):
     specs = process_specs(config.load(None, {}, flags))
 
     assert [spec.name for spec in specs] == ["camera-shown", "camera-near", "worker"]
+
+
+@pytest.mark.process
+def test_loading_circus_leaves_the_root_logger_alone():
+    code = (
+        "import logging; import molmo_node.supervisor;"
+        "raise SystemExit(len(logging.getLogger().handlers))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], timeout=20).returncode == 0

@@ -203,7 +203,7 @@ def test_junk_does_not_displace_the_session_that_runs(relay, watched):
         {"shm": {"name": "molmo-0-x-01234567", "number": 1}, "width": 1},
         {"shm": {"name": "/etc/passwd", "number": 1}},
     ],
-    ids=str,
+    ids=lambda change: "-".join(change),
 )
 def test_a_frame_that_is_none_makes_the_camera_invalid_and_the_stream_goes_on(
     relay, watched, change

@@ -63,7 +63,9 @@ class Connection:
         return max(0, left_ns // 1_000_000 + 1)
 
     def close(self) -> None:
-        """Stop watching and close the socket."""
+        """Stop watching and close the socket; a second call does nothing."""
+        if self.socket.closed:
+            return
         self._monitor.close()
         self.socket.close()
 

@@ -25,7 +25,7 @@ from molmo_node.client.subscription import (
     status_stream,
     subscribe,
 )
-from molmo_node.errors import DeadlineExceeded
+from molmo_node.errors import DeadlineExceeded, MolmoNodeError
 from molmo_node.messages import Answer, FrameChoice, Question, Roi, Status, Task
 
 
@@ -192,10 +192,10 @@ class AsyncClient:
         answers = self.answers(watch=spec.name, idle_s=idle_s)
         try:
             await asyncio.wrap_future(self._core.lease(spec).future)
-        except BaseException:
-            self._core.end_lease(spec.name)
+        except (MolmoNodeError, asyncio.CancelledError):
             await answers.close()
             raise
+        self._core.keep_lease(spec)
         return AsyncWatch(self._core, spec.name, answers)
 
     def answers(

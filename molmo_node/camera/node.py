@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import queue
-import signal
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -108,11 +107,6 @@ class CameraNode:
         """End `run` soon; safe in a signal handler and from any thread."""
         self._is_stopping = True
         self._wake.set()
-
-    def stop_on_signals(self) -> None:
-        """Let SIGTERM and SIGINT end `run`. Main thread only."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop())
 
     def run(self) -> int:
         """Capture until stopped; returns the process's exit code."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -110,11 +109,6 @@ class WorkerNode:
         """End `run` soon; safe in a signal handler and from any thread."""
         self._is_stopping.set()
         self._wake.set()
-
-    def stop_on_signals(self) -> None:
-        """Let SIGTERM and SIGINT end `run`. Main thread only."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop())
 
     def run(self) -> int:
         """Work until stopped.

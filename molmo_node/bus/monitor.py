@@ -8,6 +8,8 @@ from typing import Literal
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from molmo_node.bus.poll import has_message
+
 PeerChange = Literal["connected", "lost", "refused"]
 
 _KINDS: dict[int, PeerChange] = {
@@ -40,15 +42,12 @@ class PeerMonitor:
     def drain(self) -> list[PeerEvent]:
         """All events since the last call, oldest first."""
         events: list[PeerEvent] = []
-        while True:
-            try:
-                parts = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return events
-            fields = parse_monitor_message(parts)
+        while has_message(self.socket):
+            fields = parse_monitor_message(self.socket.recv_multipart(zmq.NOBLOCK))
             if change := _KINDS.get(int(fields["event"])):
                 endpoint = fields["endpoint"].decode(errors="replace")
                 events.append(PeerEvent(change, endpoint))
+        return events
 
     def close(self) -> None:
         """Stop watching; the watched socket stays open."""

@@ -16,8 +16,9 @@ from molmo_node.bus import wire
 from molmo_node.bus.address import Address
 from molmo_node.bus.frames import FRAMES_PART, Frame, FrameView, check_header
 from molmo_node.bus.monitor import PeerMonitor
+from molmo_node.bus.poll import has_message
 from molmo_node.bus.ring import RingFrame, RingReader
-from molmo_node.bus.sockets import Transport, has_message
+from molmo_node.bus.sockets import Transport
 from molmo_node.bus.topics import FRAME_JPEG, jpeg_key, ring_key
 from molmo_node.bus.wake import Wake
 from molmo_node.clock import SYSTEM_CLOCK, Clock
@@ -158,9 +159,10 @@ class FrameReceiver:
 
     def _run(self) -> None:
         key = (ring_key if self._wants_ring else jpeg_key)(self.camera)
-        socket = self._transport.connect(zmq.SUB, FRAME_JPEG, self._address, FRAMES_PART)
+        socket, monitor = self._transport.connect_watched(
+            zmq.SUB, FRAME_JPEG, self._address, FRAMES_PART
+        )
         socket.subscribe(key)
-        monitor = PeerMonitor(socket)
         poller = zmq.Poller()
         for source in (socket, monitor.socket, self._wake):
             poller.register(source, zmq.POLLIN)

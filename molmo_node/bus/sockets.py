@@ -17,6 +17,7 @@ from zmq.auth.thread import ThreadAuthenticator
 
 from molmo_node.bus.address import Address
 from molmo_node.bus.keys import KeyPair, allowed_keys, load_pair, load_public
+from molmo_node.bus.monitor import PeerMonitor
 from molmo_node.bus.topics import Topic
 from molmo_node.errors import ConfigError
 
@@ -104,6 +105,27 @@ class Transport:
         options: dict[int, int] | None = None,
     ) -> zmq.Socket[bytes]:
         """A socket that connects, now or when the other side comes to life."""
+        socket = self._connecting_socket(kind, topic, address, options)
+        socket.connect(address.part(part))
+        return socket
+
+    def connect_watched(
+        self,
+        kind: int,
+        topic: Topic,
+        address: Address,
+        part: int = 0,
+        options: dict[int, int] | None = None,
+    ) -> tuple[zmq.Socket[bytes], PeerMonitor]:
+        """As `connect`, with a monitor that was there before: no first connection escapes it."""
+        socket = self._connecting_socket(kind, topic, address, options)
+        monitor = PeerMonitor(socket)
+        socket.connect(address.part(part))
+        return socket, monitor
+
+    def _connecting_socket(
+        self, kind: int, topic: Topic, address: Address, options: dict[int, int] | None
+    ) -> zmq.Socket[bytes]:
         socket = self._socket(kind, topic)
         for option, value in (options or {}).items():
             socket.setsockopt(option, value)
@@ -111,7 +133,6 @@ class Transport:
             pair = self._own_pair()
             socket.curve_publickey, socket.curve_secretkey = pair.public, pair.secret
             socket.curve_serverkey = self._server_key()
-        socket.connect(address.part(part))
         return socket
 
     def _socket(self, kind: int, topic: Topic) -> zmq.Socket[bytes]:
@@ -152,11 +173,6 @@ class Transport:
                 hint="`molmo-node keys new node` makes the folder and the first pair",
             )
         return self.security.keys_dir
-
-
-def has_message(socket: zmq.Socket[bytes]) -> bool:
-    """Whether `recv` would give a message at once; cheaper than to catch `zmq.Again`."""
-    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
 class _AllowList:

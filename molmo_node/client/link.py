@@ -21,6 +21,7 @@ from molmo_node.bus import wire
 from molmo_node.bus.address import Address
 from molmo_node.bus.host import new_session
 from molmo_node.bus.monitor import PeerMonitor
+from molmo_node.bus.poll import has_message
 from molmo_node.bus.sockets import Transport
 from molmo_node.bus.topics import QUERY
 from molmo_node.bus.wake import Wake
@@ -159,8 +160,9 @@ class Link:
     def _run(self) -> None:
         # IMMEDIATE: nothing is queued for a worker that is not there.
         options = {int(zmq.IMMEDIATE): 1}
-        self._socket = self._transport.connect(zmq.DEALER, QUERY, self.address, QUERY_PART, options)
-        monitor = PeerMonitor(self._socket)
+        self._socket, monitor = self._transport.connect_watched(
+            zmq.DEALER, QUERY, self.address, QUERY_PART, options
+        )
         poller = zmq.Poller()
         for source in (self._socket, monitor.socket, self._wake):
             poller.register(source, zmq.POLLIN)
@@ -246,13 +248,9 @@ class Link:
         self._refused_ns = self._clock.mono_ns()
 
     def _receive(self) -> None:
-        while True:
+        while has_message(self._socket):
             try:
-                raw = self._socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            try:
-                self._handle(wire.worker_message(raw))
+                self._handle(wire.worker_message(self._socket.recv(zmq.NOBLOCK)))
             except ProtocolError as exc:
                 log.warning("reply rejected", extra={"why": exc.message})
 

@@ -74,6 +74,8 @@ def _plans(options: argparse.Namespace, peers: list[str]) -> list[Plan]:
             plans.append(
                 Plan(group, options.rounds, peers, judge.judge_rate if is_judged else _nothing)
             )
+        if options.no_busy:
+            continue
         case = Case("", *SIZES[size], 1, RATE_HZ, BUSY_FRAMES, busy_s=BUSY_S)
         group = Group(f"{size} 30 Hz busy {BUSY_S} s", case, [])
         plans.append(Plan(group, options.rounds, peers, judge.judge_busy))
@@ -129,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         "--peers", default=",".join(KINDS), metavar="LIST", help=f"with {BASELINE} for ratios"
     )
     parser.add_argument("--integrity-frames", type=int, default=judge.INTEGRITY_FRAMES, metavar="N")
+    parser.add_argument("--no-busy", action="store_true", help="leave out the busy subscribers")
     parser.add_argument(
         "--python", action="append", default=[], metavar="PEER=FILE",
         help="the interpreter of a peer that lives in another environment",

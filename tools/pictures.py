@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 ImagesNHWC = NDArray[np.uint8]
 
 BLOBS = 40
-NOISE_LEVELS = 6.0  # standard deviation of the sensor noise, of 255
+NOISE_LEVELS = 4.0  # standard deviation of the sensor noise, of 255
 
 
 def photo_like(width: int, height: int, count: int) -> ImagesNHWC:

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from molmo_node.bus import limits, wire
 from molmo_node.bus.address import Address
+from molmo_node.bus.poll import has_message
 from molmo_node.bus.ring import Buffer, RingWriter, remove_stale_rings
-from molmo_node.bus.sockets import Transport, has_message
+from molmo_node.bus.sockets import Transport
 from molmo_node.bus.topics import FRAME_JPEG, jpeg_key, ring_key
 from molmo_node.errors import ProtocolError
 from molmo_node.messages import FrameHeader, ShmHandle

@@ -8,6 +8,8 @@ from typing import Literal
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from molmo_node.bus.poll import has_message
+
 PeerChange = Literal["connected", "lost", "refused"]
 
 _KINDS: dict[int, PeerChange] = {
@@ -32,23 +34,24 @@ class PeerMonitor:
 
     def __init__(self, watched: zmq.Socket[bytes]) -> None:
         self._watched = watched
+        self._kinds = dict(_KINDS)
+        if watched.mechanism != zmq.CURVE:
+            # Without keys it only means that the peer died, or was stopped, in mid-handshake.
+            del self._kinds[int(zmq.Event.HANDSHAKE_FAILED_NO_DETAIL)]
         events = 0
-        for event in _KINDS:
+        for event in self._kinds:
             events |= event
         self.socket: zmq.Socket[bytes] = watched.get_monitor_socket(events)
 
     def drain(self) -> list[PeerEvent]:
         """All events since the last call, oldest first."""
         events: list[PeerEvent] = []
-        while True:
-            try:
-                parts = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return events
-            fields = parse_monitor_message(parts)
-            if change := _KINDS.get(int(fields["event"])):
+        while has_message(self.socket):
+            fields = parse_monitor_message(self.socket.recv_multipart(zmq.NOBLOCK))
+            if change := self._kinds.get(int(fields["event"])):
                 endpoint = fields["endpoint"].decode(errors="replace")
                 events.append(PeerEvent(change, endpoint))
+        return events
 
     def close(self) -> None:
         """Stop watching; the watched socket stays open."""

@@ -17,8 +17,10 @@ from zmq.auth.thread import ThreadAuthenticator
 
 from molmo_node.bus import limits
 from molmo_node.bus.address import Address
+from molmo_node.bus.connection import Connection
 from molmo_node.bus.keys import KeyPair, allowed_keys, load_pair, load_public
 from molmo_node.bus.topics import REPLY, Topic
+from molmo_node.clock import SYSTEM_CLOCK, Clock
 from molmo_node.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -107,6 +109,28 @@ class Transport:
             ConfigError: the other side is on another host and no keys are configured, or the
                 keys cannot be read.
         """
+        socket = self._outgoing(kind, topic, address, options)
+        socket.connect(address.part(part))
+        return socket
+
+    def connect_watched(
+        self,
+        kind: int,
+        topic: Topic,
+        address: Address,
+        part: int = 0,
+        options: dict[int, int] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> Connection:
+        """As `connect`, watched from before it connects: no first handshake escapes."""
+        socket = self._outgoing(kind, topic, address, options)
+        connection = Connection(socket, self.security.key, clock)
+        socket.connect(address.part(part))
+        return connection
+
+    def _outgoing(
+        self, kind: int, topic: Topic, address: Address, options: dict[int, int] | None
+    ) -> zmq.Socket[bytes]:
         pair = server_key = None
         if self.security.covers(address):
             pair, server_key = self._own_pair(), self._server_key()
@@ -116,7 +140,6 @@ class Transport:
         if pair is not None:
             socket.curve_publickey, socket.curve_secretkey = pair.public, pair.secret
             socket.curve_serverkey = server_key
-        socket.connect(address.part(part))
         return socket
 
     def _socket(self, kind: int, topic: Topic, address: Address) -> zmq.Socket[bytes]:
@@ -169,11 +192,6 @@ class Transport:
                 hint="`molmo-node keys new node` makes the folder and the first pair",
             )
         return self.security.keys_dir
-
-
-def has_message(socket: zmq.Socket[bytes]) -> bool:
-    """Whether `recv` would give a message at once; cheaper than to catch `zmq.Again`."""
-    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
 class _AllowList:

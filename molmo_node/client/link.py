@@ -17,8 +17,8 @@ import zmq
 
 from molmo_node.bus import wire
 from molmo_node.bus.address import Address
-from molmo_node.bus.connection import Connection
 from molmo_node.bus.host import new_session
+from molmo_node.bus.poll import has_message
 from molmo_node.bus.sockets import Transport
 from molmo_node.bus.topics import QUERY
 from molmo_node.bus.wake import Wake
@@ -81,10 +81,10 @@ class Link:
         self._wake = Wake()
         # Made here, so that missing keys are the caller's error; the thread has it from then on.
         # IMMEDIATE: nothing is queued for a worker that is not there.
-        self._socket = transport.connect(
-            zmq.DEALER, QUERY, address, QUERY_PART, {int(zmq.IMMEDIATE): 1}
+        self._connection = transport.connect_watched(
+            zmq.DEALER, QUERY, address, QUERY_PART, {int(zmq.IMMEDIATE): 1}, clock
         )
-        self._connection = Connection(self._socket, transport.security.key, clock)
+        self._socket = self._connection.socket
         self._thread = threading.Thread(target=self._run, name="client")
         self._thread.start()
 
@@ -222,13 +222,9 @@ class Link:
                 request.is_sent = request.is_started = False
 
     def _receive(self) -> None:
-        while True:
+        while has_message(self._socket):
             try:
-                raw = self._socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            try:
-                self._handle(wire.worker_message(raw))
+                self._handle(wire.worker_message(self._socket.recv(zmq.NOBLOCK)))
             except ProtocolError as exc:
                 log.warning("reply rejected", extra={"why": exc.message})
 

@@ -11,6 +11,7 @@ import zmq
 from molmo_node.bus import limits, wire
 from molmo_node.bus.address import Address
 from molmo_node.bus.monitor import PeerMonitor
+from molmo_node.bus.poll import has_message
 from molmo_node.bus.sockets import Transport
 from molmo_node.bus.topics import QUERY
 from molmo_node.clock import SYSTEM_CLOCK, Clock
@@ -81,11 +82,8 @@ class Desk:
 
     def receive(self) -> None:
         """Take in everything that clients have sent."""
-        while True:
-            try:
-                parts = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        while has_message(self.socket):
+            parts = self.socket.recv_multipart(zmq.NOBLOCK)
             client, body = parts[0], parts[1:]
             try:
                 self._handle(client, body)

@@ -36,6 +36,7 @@ from molmo_node.worker.watches import StandingWatch, Watches
 log = logging.getLogger(__name__)
 
 TICK_MS = 200
+BUSY_AFTER_NS = 50_000_000  # shorter jobs do not flicker through the status
 DISCOVER_NS = 500_000_000
 STOP_S = 2.0
 EXIT_FAILED = 1
@@ -132,23 +133,26 @@ class WorkerNode:
 
     def _turn(self) -> None:
         self._wake.clear()
+        while self._engine.done:
+            self._deliver(self._engine.done.popleft())
         self._out.welcome()
         self._desk.receive()
         self._desk.note_peers()
         self._desk.tend()
         self._look_around()
-        while self._engine.done:
-            self._deliver(self._engine.done.popleft())
         self._watch_engine()
         self._dispatch()
         if self._out.is_due():
             self._report()
 
     def _poll_ms(self) -> int:
-        event_ns = self._desk.next_event_ns()
-        if event_ns is None:
-            return TICK_MS
-        return max(0, min(TICK_MS, (event_ns - self._clock.mono_ns()) // 1_000_000 + 1))
+        now_ns = self._clock.mono_ns()
+        events = [now_ns + TICK_MS * 1_000_000]
+        if (event_ns := self._desk.next_event_ns()) is not None:
+            events.append(event_ns)
+        if self._job is not None and self._out.status.state == "ready":
+            events.append(self._job.started_ns + BUSY_AFTER_NS)
+        return max(0, min(TICK_MS, (min(events) - now_ns) // 1_000_000 + 1))
 
     def _look_around(self) -> None:
         now_ns = self._clock.mono_ns()
@@ -159,7 +163,7 @@ class WorkerNode:
         self._refresh()
 
     def _watch_engine(self) -> None:
-        """Follow loading to its end, and notice an engine that works for too long."""
+        """Follow loading to its end, say when the engine is busy, and notice when it hangs."""
         if self._engine.load_error is not None:
             self._fail(self._engine.load_error.message, EXIT_FAILED)
         elif self._engine.answerer is None:
@@ -167,11 +171,16 @@ class WorkerNode:
                 self._report(load_pct=self._engine.load_pct)
         elif self._out.status.state == "loading":
             self._report("ready", detail="", load_pct=None)
-        job = self._job
-        if job is not None:
-            busy_s = (self._clock.mono_ns() - job.started_ns) / 1e9
-            if busy_s > self._options.longest_query_s:
-                self._fail(f"the engine hangs: busy for {busy_s:.1f} s", EXIT_HUNG)
+        if self._job is not None:
+            self._watch_job(self._job)
+
+    def _watch_job(self, job: Job) -> None:
+        busy_ns = self._clock.mono_ns() - job.started_ns
+        if busy_ns >= BUSY_AFTER_NS and self._out.status.state == "ready":
+            asked_id = job.asked[0].query.id if job.asked else ""
+            self._report("busy", busy_since_ns=job.started_ns, busy_query=asked_id)
+        if busy_ns > self._options.longest_query_s * 1e9:
+            self._fail(f"the engine hangs: busy for {busy_ns / 1e9:.1f} s", EXIT_HUNG)
 
     def _fail(self, reason: str, exit_code: int) -> None:
         log.error("worker leaves", extra={"reason": reason, "exit_code": exit_code})
@@ -199,8 +208,6 @@ class WorkerNode:
             return
         self._job = job
         self._desk.start(job.asked)
-        asked_id = job.asked[0].query.id if job.asked else ""
-        self._report("busy", busy_since_ns=job.started_ns, busy_query=asked_id)
         self._engine.submit(job)
 
     def _deliver(self, job: Job) -> None:
@@ -219,7 +226,8 @@ class WorkerNode:
             else:
                 self._scheduler.publish_watch(item, result, self._publish)
         self._desk.working = []
-        self._report("ready", busy_since_ns=None, busy_query="")
+        if self._out.status.state == "busy":
+            self._report("ready", busy_since_ns=None, busy_query="")
 
     def _deliver_to(self, asked: Asked, result: Answer | MolmoNodeError) -> None:
         if isinstance(result, Answer):

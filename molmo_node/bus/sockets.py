@@ -102,8 +102,12 @@ class Transport:
         address: Address,
         part: int = 0,
         options: dict[int, int] | None = None,
+        before: Callable[[zmq.Socket[bytes]], None] = lambda _: None,
     ) -> zmq.Socket[bytes]:
-        """A socket that connects, now or when the other side comes to life."""
+        """A socket that connects, now or when the other side comes to life.
+
+        `before` is given the socket before it connects, so that a monitor misses nothing.
+        """
         socket = self._socket(kind, topic)
         for option, value in (options or {}).items():
             socket.setsockopt(option, value)
@@ -111,6 +115,7 @@ class Transport:
             pair = self._own_pair()
             socket.curve_publickey, socket.curve_secretkey = pair.public, pair.secret
             socket.curve_serverkey = self._server_key()
+        before(socket)
         socket.connect(address.part(part))
         return socket
 

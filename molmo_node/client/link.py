@@ -159,8 +159,16 @@ class Link:
     def _run(self) -> None:
         # IMMEDIATE: nothing is queued for a worker that is not there.
         options = {int(zmq.IMMEDIATE): 1}
-        self._socket = self._transport.connect(zmq.DEALER, QUERY, self.address, QUERY_PART, options)
-        monitor = PeerMonitor(self._socket)
+        monitors: list[PeerMonitor] = []
+        self._socket = self._transport.connect(
+            zmq.DEALER,
+            QUERY,
+            self.address,
+            QUERY_PART,
+            options,
+            before=lambda socket: monitors.append(PeerMonitor(socket)),
+        )
+        monitor = monitors[0]
         poller = zmq.Poller()
         for source in (self._socket, monitor.socket, self._wake):
             poller.register(source, zmq.POLLIN)

@@ -32,8 +32,12 @@ class PeerMonitor:
 
     def __init__(self, watched: zmq.Socket[bytes]) -> None:
         self._watched = watched
+        self._kinds = dict(_KINDS)
+        if watched.mechanism != zmq.CURVE:
+            # Without keys it only means that the peer died, or was stopped, in mid-handshake.
+            del self._kinds[int(zmq.Event.HANDSHAKE_FAILED_NO_DETAIL)]
         events = 0
-        for event in _KINDS:
+        for event in self._kinds:
             events |= event
         self.socket: zmq.Socket[bytes] = watched.get_monitor_socket(events)
 
@@ -46,7 +50,7 @@ class PeerMonitor:
             except zmq.Again:
                 return events
             fields = parse_monitor_message(parts)
-            if change := _KINDS.get(int(fields["event"])):
+            if change := self._kinds.get(int(fields["event"])):
                 endpoint = fields["endpoint"].decode(errors="replace")
                 events.append(PeerEvent(change, endpoint))
 

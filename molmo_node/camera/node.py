@@ -41,7 +41,8 @@ from molmo_node.messages import CameraHealth, FrameHeader, FrameRef, NodeState
 log = logging.getLogger(__name__)
 
 TICK_MS = 250
-SEQ_VARIABLE = "MOLMO_NODE_RESUME_SEQ"
+# Not MOLMO_NODE_…: that would be a setting, and an unknown one.
+SEQ_VARIABLE = "_MOLMO_CAMERA_RESUME_SEQ"
 RATE_WINDOW_NS = 2_000_000_000
 
 

@@ -102,7 +102,6 @@ class Transport:
         address: Address,
         part: int = 0,
         options: dict[int, int] | None = None,
-        before: Callable[[zmq.Socket[bytes]], None] = lambda _: None,
     ) -> zmq.Socket[bytes]:
         """A socket that connects, now or when the other side comes to life.
 

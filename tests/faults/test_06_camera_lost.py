@@ -11,7 +11,6 @@ import pytest
 import molmo_node
 from molmo_node.client import Client
 from molmo_node.errors import MolmoNodeError
-from molmo_node.messages import Status
 from tests.support.camera_view import CameraView, held, rings
 from tests.support.machine import count, within
 from tests.support.stack import Stack
@@ -88,7 +87,8 @@ def test_lost_camera_gives_no_old_frame_to_a_question(stack: Stack) -> None:
     told_s = time.monotonic() - gone_s
 
     other = next(camera for camera in status.cameras if camera.name == "other")
-    assert other.alive and other.on_rate
+    assert other.alive
+    assert other.on_rate
     with pytest.raises(MolmoNodeError):
         client.point("mug", camera="front", timeout_s=0.5)
     assert client.point("mug", camera="other").frame.camera == "other"

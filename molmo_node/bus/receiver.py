@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from molmo_node.bus import wire
 from molmo_node.bus.address import Address
-from molmo_node.bus.connection import Connection
 from molmo_node.bus.frames import FRAMES_PART, Frame, FrameView, check_header
 from molmo_node.bus.ring import RingFrame, RingReader
 from molmo_node.bus.sockets import Transport, has_message
@@ -85,9 +84,10 @@ class FrameReceiver:
         self._is_stopping = False
         key = (ring_key if self._wants_ring else jpeg_key)(camera)
         # Made here, so that missing keys are the caller's error; the thread has it from then on.
-        socket = transport.connect(zmq.SUB, FRAME_JPEG, address, FRAMES_PART)
-        socket.subscribe(key)
-        self._connection = Connection(socket, transport.security.key, clock)
+        self._connection = transport.connection(
+            zmq.SUB, FRAME_JPEG, [address], FRAMES_PART, clock=clock
+        )
+        self._connection.socket.subscribe(key)
         self._wake = Wake()
         self._thread = threading.Thread(target=self._run, name=f"frames-{camera}")
         self._thread.start()

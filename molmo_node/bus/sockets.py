@@ -17,8 +17,10 @@ from zmq.auth.thread import ThreadAuthenticator
 
 from molmo_node.bus import limits
 from molmo_node.bus.address import Address
+from molmo_node.bus.connection import Connection
 from molmo_node.bus.keys import KeyPair, allowed_keys, load_pair, load_public
 from molmo_node.bus.topics import REPLY, Topic
+from molmo_node.clock import SYSTEM_CLOCK, Clock
 from molmo_node.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -107,6 +109,33 @@ class Transport:
             ConfigError: the other side is on another host and no keys are configured, or the
                 keys cannot be read.
         """
+        socket = self._asking_socket(kind, topic, address, options)
+        socket.connect(address.part(part))
+        return socket
+
+    def connection(
+        self,
+        kind: int,
+        topic: Topic,
+        addresses: list[Address],
+        part: int = 0,
+        options: dict[int, int] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> Connection:
+        """As `connect`, watched from before the first connection, so that no event is missed.
+
+        Args:
+            addresses: all with keys, or all without: a socket speaks one of the two.
+        """
+        socket = self._asking_socket(kind, topic, addresses[0], options)
+        connection = Connection(socket, self.security.key, clock)
+        for address in addresses:
+            socket.connect(address.part(part))
+        return connection
+
+    def _asking_socket(
+        self, kind: int, topic: Topic, address: Address, options: dict[int, int] | None
+    ) -> zmq.Socket[bytes]:
         pair = server_key = None
         if self.security.covers(address):
             pair, server_key = self._own_pair(), self._server_key()
@@ -116,7 +145,6 @@ class Transport:
         if pair is not None:
             socket.curve_publickey, socket.curve_secretkey = pair.public, pair.secret
             socket.curve_serverkey = server_key
-        socket.connect(address.part(part))
         return socket
 
     def _socket(self, kind: int, topic: Topic, address: Address) -> zmq.Socket[bytes]:

@@ -17,7 +17,6 @@ import zmq
 
 from molmo_node.bus import wire
 from molmo_node.bus.address import Address
-from molmo_node.bus.connection import Connection
 from molmo_node.bus.host import new_session
 from molmo_node.bus.sockets import Transport
 from molmo_node.bus.topics import QUERY
@@ -81,10 +80,10 @@ class Link:
         self._wake = Wake()
         # Made here, so that missing keys are the caller's error; the thread has it from then on.
         # IMMEDIATE: nothing is queued for a worker that is not there.
-        self._socket = transport.connect(
-            zmq.DEALER, QUERY, address, QUERY_PART, {int(zmq.IMMEDIATE): 1}
+        self._connection = transport.connection(
+            zmq.DEALER, QUERY, [address], QUERY_PART, {int(zmq.IMMEDIATE): 1}, clock
         )
-        self._connection = Connection(self._socket, transport.security.key, clock)
+        self._socket = self._connection.socket
         self._thread = threading.Thread(target=self._run, name="client")
         self._thread.start()
 

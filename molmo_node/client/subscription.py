@@ -113,11 +113,9 @@ def subscribe(transport: Transport, addresses: list[Address], prefix: bytes) -> 
         addresses: all with keys, or all without: a socket speaks one of the two.
     """
     topic = STATUS if prefix.startswith(STATUS.name.encode()) else ANSWER
-    socket = transport.connect(zmq.SUB, topic, addresses[0], BROADCAST_PART)
-    for address in addresses[1:]:
-        socket.connect(address.part(BROADCAST_PART))
-    socket.subscribe(prefix)
-    return Connection(socket, transport.security.key)
+    connection = transport.connection(zmq.SUB, topic, addresses, BROADCAST_PART)
+    connection.socket.subscribe(prefix)
+    return connection
 
 
 class Feed(Generic[T]):

@@ -34,15 +34,17 @@ from molmo_node.messages import (
     Status,
     Unwatch,
     Watch,
+    WatchSpec,
     WorkerMessage,
 )
-from molmo_node.worker.door import check_image, check_query
+from molmo_node.worker.door import check_image, check_query, check_spec
 from molmo_node.worker.queries import Asked, QueryQueue
 from molmo_node.worker.watches import Watches
 
 log = logging.getLogger(__name__)
 
 QUERY_PART = 0
+RECEIVE_BATCH = 256  # then the rest of the node has its turn: a flood must not hold it up
 PROBES_MS = (0, 50, 250)  # after a peer went: its route may outlive it for a moment
 
 
@@ -51,6 +53,7 @@ class Desk:
 
     Args:
         check: raises why a query cannot be answered here at all, or why not now (Busy).
+        check_watch: raises why a watch cannot be answered here at all.
         wait_ms: estimates the wait for a place in the queue of that length.
         status: the worker's present status, for `ping`.
     """
@@ -61,12 +64,14 @@ class Desk:
         address: Address,
         watches: Watches,
         check: Callable[[Query], None],
+        check_watch: Callable[[WatchSpec], None],
         wait_ms: Callable[[int], float | None],
         status: Callable[[], Status],
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._clock = clock
         self._check = check
+        self._check_watch = check_watch
         self._wait_ms = wait_ms
         self._status = status
         self.watches = watches
@@ -93,7 +98,9 @@ class Desk:
 
     def note_peers(self) -> None:
         """Plan to look for clients that have gone, when a connection broke."""
-        if any(event.change == "lost" for event in self.monitor.drain()):
+        changes = [event.change for event in self.monitor.drain()]
+        self.counters["peers_refused"] += changes.count("refused")
+        if "lost" in changes:
             now_ns = self._clock.mono_ns()
             self._probes_ns = [now_ns + delay * 1_000_000 for delay in PROBES_MS]
 
@@ -160,17 +167,25 @@ class Desk:
             case Cancel(id=query_id):
                 self._cancel(client, query_id)
             case Watch():
-                lease_s = min(max(message.lease_s, limits.LEASE_MIN_S), limits.LEASE_S)
-                until_ns = self._clock.mono_ns() + int(lease_s * 1e9)
-                self.watches.lease(client, message.spec, until_ns)
-                self._send(client, Accepted(id=message.id))
+                self._take_watch(client, message)
             case Unwatch():
                 self.watches.end(client, message.name)
                 self._send(client, Accepted(id=message.id))
             case Ping():
                 self._send(client, self._status())
 
+    def _take_watch(self, client: bytes, message: Watch) -> None:
+        check_spec(message.spec)
+        self._check_watch(message.spec)
+        lease_s = min(max(message.lease_s, limits.LEASE_MIN_S), limits.LEASE_S)
+        until_ns = self._clock.mono_ns() + int(lease_s * 1e9)
+        self.watches.lease(client, message.spec, until_ns)
+        self._send(client, Accepted(id=message.id))
+
     def _take_query(self, client: bytes, query: Query, attached: list[bytes]) -> None:
+        if self._holds(client, query.id):  # an error would end the question that stands
+            self.counters["repeated"] += 1
+            return
         self.counters["queries"] += 1
         check_query(query)
         image = check_image(attached) if query.frame == "attached" else None
@@ -181,6 +196,10 @@ class Desk:
         wait_ms = self._wait_ms(len(self.queue))
         ahead = self.queue.add(asked, wait_ms)
         self._send(client, Accepted(id=query.id, position=ahead, wait_ms=wait_ms))
+
+    def _holds(self, client: bytes, query_id: str) -> bool:
+        standing = [*self.queue, *(asked for asked in self.working if not asked.is_over)]
+        return any(one.client == client and one.query.id == query_id for one in standing)
 
     def _cancel(self, client: bytes, query_id: str) -> None:
         def is_it(asked: Asked) -> bool:

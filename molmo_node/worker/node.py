@@ -6,9 +6,9 @@ that the node answers, refuses and reports while the engine works.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from molmo_node.messages import Answer, Query, Status, WatchSpec
 from molmo_node.worker.cameras import CameraPlace, Cameras
 from molmo_node.worker.desk import Desk
 from molmo_node.worker.engine_thread import EngineThread, Job, Load
+from molmo_node.worker.finish import timed, within_limit
 from molmo_node.worker.queries import Asked
 from molmo_node.worker.schedule import Scheduler
 from molmo_node.worker.watches import StandingWatch, Watches
@@ -81,26 +82,34 @@ class WorkerNode:
         self._refresh = refresh
         run_dir = ensure_run_dir(options.run_dir)
         entry = NodeEntry(options.node, "worker", os.getpid(), options.address.text)
-        self._lock = NodeLock(run_dir, entry)
-        self._wake = Wake()
-        self._is_stopping = threading.Event()
-        self._transport = Transport(options.security)
-        self._out = Broadcaster(self._transport, options.address, options.node, "worker", clock)
         watches = Watches()
         watches.replace_permanent(list(options.watches))
-        self._cameras = Cameras(
-            self._transport, list(options.cameras), run_dir, self._wake.set, clock
-        )
-        self._scheduler = Scheduler(self._cameras, clock)
-        self._desk = Desk(
-            self._transport,
-            options.address,
-            watches,
-            self._check,
-            self._scheduler.wait_ms,
-            self._fresh_status,
-            clock,
-        )
+        with contextlib.ExitStack() as undo:  # a port in use must not leave threads behind
+            self._lock = NodeLock(run_dir, entry)
+            undo.callback(self._lock.release)
+            self._wake = Wake()
+            undo.callback(self._wake.close)
+            self._transport = Transport(options.security)
+            undo.callback(self._transport.close)
+            self._out = Broadcaster(self._transport, options.address, options.node, "worker", clock)
+            undo.callback(self._out.close)
+            self._cameras = Cameras(
+                self._transport, list(options.cameras), run_dir, self._wake.set, clock
+            )
+            undo.callback(self._cameras.close)
+            self._scheduler = Scheduler(self._cameras, clock)
+            self._desk = Desk(
+                self._transport,
+                options.address,
+                watches,
+                self._check,
+                self._check_watch,
+                self._scheduler.wait_ms,
+                self._fresh_status,
+                clock,
+            )
+            undo.pop_all()
+        self._is_stopping = False
         self._engine = EngineThread(load, self._wake)
         self._job: Job | None = None
         self._discovered_ns = 0
@@ -108,7 +117,7 @@ class WorkerNode:
 
     def stop(self) -> None:
         """End `run` soon; safe in a signal handler and from any thread."""
-        self._is_stopping.set()
+        self._is_stopping = True
         self._wake.set()
 
     def run(self) -> int:
@@ -124,7 +133,7 @@ class WorkerNode:
         for source in (self._desk.socket, self._desk.monitor.socket, self._out.socket, self._wake):
             poller.register(source, zmq.POLLIN)
         try:
-            while not self._is_stopping.is_set():
+            while not self._is_stopping:
                 poller.poll(self._poll_ms())
                 self._turn()
         finally:
@@ -186,7 +195,7 @@ class WorkerNode:
         log.error("worker leaves", extra={"reason": reason, "exit_code": exit_code})
         self._exit_code = exit_code
         self._report("failed", detail=reason)
-        self._is_stopping.set()
+        self._is_stopping = True
 
     def _check(self, query: Query) -> None:
         """Refuse what cannot be answered now, before it takes a place in the queue."""
@@ -199,6 +208,12 @@ class WorkerNode:
             raise refusal
         if query.frame != "attached":
             self._cameras.resolve(query.camera)
+
+    def _check_watch(self, spec: WatchSpec) -> None:
+        """Refuse a watch that this engine never answers; while it loads, nobody knows."""
+        answerer = self._engine.answerer
+        if answerer is not None and (refusal := answerer.refusal(spec.question)):
+            raise refusal
 
     def _dispatch(self) -> None:
         if self._job is not None or self._engine.answerer is None:
@@ -220,7 +235,7 @@ class WorkerNode:
                 self._fail(result.message, EXIT_FAILED)
             if isinstance(result, Answer):
                 since_ns = item.arrived_ns if isinstance(item, Asked) else result.frame.mono_ns
-                result = _timed(result, since_ns, job.started_ns, now_ns)
+                result = within_limit(timed(result, since_ns, job.started_ns, now_ns))
             if isinstance(item, Asked):
                 self._deliver_to(item, result)
             else:
@@ -274,12 +289,3 @@ class WorkerNode:
             self._wake.close()
         elif not self._exit_code:
             self._exit_code = 0 if self._job is None else EXIT_HUNG
-
-
-def _timed(answer: Answer, since_ns: int, started_ns: int, now_ns: int) -> Answer:
-    timing = msgspec.structs.replace(
-        answer.timing_ms,
-        wait=max(0.0, (started_ns - since_ns) / 1e6),
-        total=(now_ns - since_ns) / 1e6,
-    )
-    return msgspec.structs.replace(answer, timing_ms=timing)

@@ -10,7 +10,6 @@ import zmq
 from molmo_node.bus import connection as connections
 from molmo_node.bus.address import Address
 from molmo_node.bus.broadcast import BROADCAST_PART, Broadcaster
-from molmo_node.bus.connection import Connection
 from molmo_node.bus.keys import new_key, revoke_key
 from molmo_node.bus.monitor import PeerMonitor
 from molmo_node.bus.sockets import Security
@@ -123,8 +122,7 @@ def test_a_refused_peer_does_not_storm(server, keys_dir, tmp_path, open_transpor
     transport = open_transport(other_keys(tmp_path, keys_dir, case))
     at_server = PeerMonitor(server.socket)
     knocks = []
-    socket = transport.connect(zmq.SUB, STATUS, server.address, BROADCAST_PART)
-    knocking = Connection(socket, "robot", clock)
+    knocking = transport.connection(zmq.SUB, STATUS, [server.address], BROADCAST_PART, clock=clock)
 
     wait_for(lambda: [e for e in knocking.drain() if e.change == "refused"], 1.0, "a refusal")
     # Twenty times as long as libzmq waits between two tries of its own.
@@ -152,8 +150,7 @@ def test_the_refusal_is_over_when_the_key_is_allowed(server, keys_dir, tmp_path,
     clock = FakeClock()
     security = other_keys(tmp_path, keys_dir, "unknown")
     transport = open_transport(security)
-    socket = transport.connect(zmq.SUB, STATUS, server.address, BROADCAST_PART)
-    knocking = Connection(socket, "robot", clock)
+    knocking = transport.connection(zmq.SUB, STATUS, [server.address], BROADCAST_PART, clock=clock)
     wait_for(lambda: knocking.drain() and knocking.refusal, 1.0, "a refusal")
 
     allowed = keys_dir / "allowed" / "newcomer.key"

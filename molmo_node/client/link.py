@@ -54,7 +54,7 @@ class Link:
     """The DEALER side of asking. Other threads call `ask`, `tell`, `keep` and `close`.
 
     Args:
-        connect_s: how long a first connection may take before questions fail with
+        connect_s: how long a question waits for a first connection before it fails with
             `NotConnected`; a worker that was there once is waited for until the deadline.
     """
 
@@ -67,7 +67,7 @@ class Link:
     ) -> None:
         self.address = address
         self._clock = clock
-        self._connect_until_ns = clock.mono_ns() + int(connect_s * 1e9)
+        self._connect_ns = int(connect_s * 1e9)
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._requests: dict[str, Request] = {}
         self._kept: dict[str, Callable[[], ClientMessage]] = {}
@@ -169,13 +169,14 @@ class Link:
     def _poll_ms(self) -> int:
         now_ns = self._clock.mono_ns()
         events = [request.deadline_ns + GRACE_NS for request in self._requests.values()]
-        if not self.was_connected and self._requests:
-            events.append(self._connect_until_ns)
+        if not self.was_connected:
+            events += [request.connect_until_ns for request in self._requests.values()]
         wait_ns = min(events, default=now_ns + TICK_MS * 1_000_000) - now_ns
         return max(0, min(TICK_MS, wait_ns // 1_000_000 + 1))
 
     def _add(self, request: Request) -> None:
         self._requests[request.id] = request
+        request.connect_until_ns = self._clock.mono_ns() + self._connect_ns
         if self._connection.refusal is not None:
             self._fail(request, self._connection.refusal)
         else:
@@ -265,7 +266,7 @@ class Link:
                 self._fail(request, self._overdue(request))
                 if request.is_sent:
                     self._send([wire.encode(Cancel(id=request.id))])
-            elif not self.was_connected and now_ns >= self._connect_until_ns:
+            elif not self.was_connected and now_ns >= request.connect_until_ns:
                 self._fail(request, self._unreachable())
             elif not request.is_sent:
                 self._try_send(request)

@@ -19,6 +19,7 @@ class Request:
     Attributes:
         parts: as sent: the message, and an attached picture.
         deadline_ns: monotonic; then `future` fails.
+        connect_until_ns: monotonic; then it fails if there never was a worker.
         retries: how often it may be asked again after a worker died while working on it.
         future: resolves to Answer, Accepted or Status, or fails with an error of ours.
     """
@@ -27,6 +28,7 @@ class Request:
     parts: list[bytes]
     deadline_ns: int
     retries: int = 0
+    connect_until_ns: int = 0
     is_sent: bool = False
     is_started: bool = False
     awaits: Literal["answer", "accepted", "status"] = "answer"

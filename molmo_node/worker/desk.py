@@ -147,9 +147,13 @@ class Desk:
             self.counters[error.code] += 1
             self._send_error(asked.client, asked.query.id, error)
 
-    def refuse_all(self, reason: str) -> None:
-        """Refuse what is being worked on and all that waits: the worker stops."""
-        for asked in [*self.working, *self.queue.remove(lambda _: True)]:
+    def refuse_all(self, reason: str, with_queue: bool) -> None:
+        """Refuse what is being worked on; and all that waits, if no other worker follows.
+
+        What waits is otherwise left unanswered: its clients ask the next worker.
+        """
+        waiting = self.queue.remove(lambda _: True) if with_queue else []
+        for asked in [*self.working, *waiting]:
             self.refuse(asked, WorkerLost(reason, hint="ask again when it is back"))
 
     def close(self) -> None:

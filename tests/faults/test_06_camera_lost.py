@@ -55,7 +55,7 @@ def test_camera_that_goes_and_comes_back_is_one_camera(stack: Stack) -> None:
             after = view.next(than=before)
             back_s.append(time.monotonic() - since_s)
             assert before is not None
-            assert after.ref.seq == before.ref.seq + 1
+            assert after.ref.seq > before.ref.seq
             assert after.ref.frame_id == before.ref.frame_id == "front"
             assert after.ref.session != before.ref.session
     assert view.receiver.stats.gaps == 0

@@ -12,6 +12,8 @@ from molmo_node.errors import Busy, NotConnected
 from molmo_node.messages import Accepted, Cancel, Error, Query, Unwatch, Watch
 from tests.support.fake_worker import FakeWorker, answer_to
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def worker(transport, run_dir):

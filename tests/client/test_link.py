@@ -38,6 +38,8 @@ from tests.support.fake_worker import FakeWorker, answer_to
 from tests.support.frames import free_ports
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.process
+
 QUESTION = Question.point("mug")
 
 

@@ -30,6 +30,8 @@ from tests.support.frames import free_ports, raw_frame, to_jpeg
 from tests.support.waiting import wait_for
 from tests.support.worker_thread import WorkerThread
 
+pytestmark = pytest.mark.process
+
 POINT = {"task": "point", "points": [[12.5, 20.0, "mug"]], "reply": "there"}
 SLOW = {"task": "ask", "delay_s": 30.0, "reply": "at last"}
 

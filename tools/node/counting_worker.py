@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from molmo_node.bus.address import node_address
+from molmo_node.cli.signals import StopSignals
 from molmo_node.messages import Question, Task
 from molmo_node.models.engine import ImageHWC, Reply, never_cancelled
 from molmo_node.worker.answering import Answerer, NoGauges
@@ -51,11 +52,12 @@ class MarkEngine:
 
 def main() -> int:
     """Run until stopped."""
+    signals = StopSignals()
     run_dir = Path(sys.argv[1])
     options = WorkerOptions(address=node_address(run_dir, "worker"), run_dir=run_dir)
     worker = WorkerNode(options, lambda _: Answerer(MarkEngine(), NoGauges()))
-    worker.stop_on_signals()
-    return worker.run()
+    signals.attach(worker.stop)
+    return signals.exit_code(worker.run())
 
 
 if __name__ == "__main__":

@@ -72,8 +72,8 @@ def p50_ms(result: CaseResult) -> float:
 
 
 def publisher_cpu_ms(result: CaseResult) -> float:
-    """CPU of the publisher's process a frame."""
-    return result.publisher.cpu_ms
+    """CPU of the publisher's process a frame, and of the daemon that some peers have."""
+    return result.publisher.cpu_ms + result.broker_cpu_ms
 
 
 def judge_rate(group: Group) -> list[Verdict]:
@@ -121,7 +121,7 @@ def table(group: Group) -> Iterable[str]:
             f"  {peer:<10} {_number(group.median(peer, p50_ms)):>8}"
             f" {_number(group.median(peer, lambda r: r.p99_ms)):>8}"
             f" {_number(group.ratio(peer, p50_ms)):>6}"
-            f" {_number(group.median(peer, lambda r: r.publisher.cpu_ms + r.broker_cpu_ms)):>10}"
+            f" {_number(group.median(peer, publisher_cpu_ms)):>10}"
             f" {_number(group.ratio(peer, publisher_cpu_ms)):>6}"
             f" {_number(median(report.cpu_ms for report in reports)):>10}"
             f" {sum(report.checked for report in reports):>8}"

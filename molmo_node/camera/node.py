@@ -192,7 +192,8 @@ class CameraNode:
         )
 
     def _close(self) -> None:
-        has_ended = self._loop.stop()
+        # A thread that hangs is not waited for: the promised 5 s are nearly over.
+        has_ended = self._loop.stop(0.0) if self._is_hung else self._loop.stop()
         self._report_states()
         self._out.close(keeps_state=self._is_hung)
         # A hung capture thread is not inside `publish`: its socket and ring can be taken away.

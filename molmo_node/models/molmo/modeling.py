@@ -70,7 +70,7 @@ class MolmoForConditionalGeneration(PreTrainedModel, GenerationMixin):
     main_input_name = "input_ids"
     input_modalities = ("image", "text")
     supports_gradient_checkpointing = False
-    _no_split_modules = ["DenseBlock", "MoeBlock", "_ResidualBlock"]  # noqa: RUF012
+    _no_split_modules = ["DenseBlock", "MoeBlock", "VisionBackbone"]  # noqa: RUF012
     _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
     _supports_sdpa = True
     _can_compile_fullgraph = True

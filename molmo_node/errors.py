@@ -50,6 +50,12 @@ class ModelError(MolmoNodeError):
     code = "model_error"
 
 
+class DeviceLost(ModelError):
+    """The accelerator is gone for this process; only a new process can get it back."""
+
+    code = "device_lost"
+
+
 class NoAnswer(MolmoNodeError):
     """The question was understood, and cannot be answered: the reason says why."""
 
@@ -102,6 +108,7 @@ BY_CODE: dict[str, type[MolmoNodeError]] = {
         CameraError,
         ProtocolError,
         ModelError,
+        DeviceLost,
         NoAnswer,
         WorkerLost,
         NotConnected,

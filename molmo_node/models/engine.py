@@ -36,8 +36,15 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 class EncodedFrame(Protocol):
     """An image the engine has looked at; questions on it share that work."""
 
-    width: int
-    height: int
+    @property
+    def width(self) -> int:
+        """Pixels of the image given to `encode`."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Pixels of the image given to `encode`."""
+        ...
 
 
 def never_cancelled(index: int) -> bool:
@@ -70,7 +77,7 @@ class Engine(Protocol):
 
     def ask(
         self,
-        frame: EncodedFrame,
+        frame: Any,
         questions: Sequence[Question],
         drafts: Sequence[str | None] = (),
         is_cancelled: Callable[[int], bool] = never_cancelled,
@@ -78,6 +85,7 @@ class Engine(Protocol):
         """Answer all questions about one frame, in their order, as one batch.
 
         Args:
+            frame: what this engine's own `encode` gave.
             drafts: for each question the text expected (a watch's last answer), or None; a
                 draft never changes an answer, only the work it takes. Empty: no drafts.
             is_cancelled: asked between decoding steps with a question's index; a cancelled

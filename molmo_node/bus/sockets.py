@@ -1,0 +1,167 @@
+"""Sockets as this project makes them: limited, watched, and closed to strangers.
+
+`Transport` is one per process: the context, the keys and the allow-list. Every socket comes
+from it, so that no socket lacks its limits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import zmq
+from zmq.auth.thread import ThreadAuthenticator
+
+from molmo_node.bus.address import Address
+from molmo_node.bus.keys import KeyPair, allowed_keys, load_pair, load_public
+from molmo_node.bus.topics import Topic
+from molmo_node.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_MS = 1_000
+HEARTBEAT_TIMEOUT_MS = 3_000
+RECONNECT_MS = 50
+RECONNECT_MAX_MS = 1_000
+ZAP_DOMAIN = b"molmo-node"
+NODE_KEY = "node"
+
+Mode = Literal["off", "auto", "required"]
+
+
+@dataclass(frozen=True)
+class Security:
+    """Who may connect, and how this process proves who it is.
+
+    Attributes:
+        mode: ``off`` (this host only), ``auto`` (CURVE on tcp beyond loopback), ``required``
+            (CURVE on every tcp socket).
+        keys_dir: the folder of `bus.keys`.
+        key: the pair this process uses; nodes use "node".
+        server_key: when connecting: file of the nodes' public key; default ``keys_dir/node.key``.
+    """
+
+    mode: Mode = "off"
+    keys_dir: Path | None = None
+    key: str = NODE_KEY
+    server_key: Path | None = None
+
+    def covers(self, address: Address) -> bool:
+        """Whether a socket at this address uses CURVE. ipc is guarded by its folder."""
+        if address.is_ipc or self.mode == "off":
+            return False
+        return self.mode == "required" or not address.is_loopback
+
+
+class Transport:
+    """The context, keys and authenticator of one process. Close it after its sockets."""
+
+    def __init__(self, security: Security | None = None) -> None:
+        self.security = security or Security()
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._authenticator: ThreadAuthenticator | None = None
+
+    def close(self) -> None:
+        """Stop the authenticator and end the context; sockets must be closed before."""
+        if self._authenticator is not None:
+            self._authenticator.stop()
+        self.context.destroy(linger=0)
+
+    def bind(self, kind: int, topic: Topic, address: Address, part: int = 0) -> zmq.Socket[bytes]:
+        """A listening socket.
+
+        Raises:
+            ConfigError: the address is taken, or open to other hosts without keys.
+        """
+        if not address.is_loopback and not self.security.covers(address):
+            raise ConfigError(
+                f"{address.text} can be reached from other hosts, and no keys are configured",
+                hint="use ipc or 127.0.0.1, or `molmo-node keys new` and "
+                "security.transport_security: required",
+            )
+        socket = self._socket(kind, topic)
+        if self.security.covers(address):
+            self._be_curve_server(socket)
+        try:
+            socket.bind(address.part(part))
+        except zmq.ZMQError as exc:
+            socket.close()
+            raise ConfigError(
+                f"cannot listen at {address.part(part)}: {exc.strerror.lower()}",
+                hint="another program holds it (`ss -lptn` names it), or choose another endpoint",
+            ) from exc
+        return socket
+
+    def connect(
+        self,
+        kind: int,
+        topic: Topic,
+        address: Address,
+        part: int = 0,
+        options: dict[int, int] | None = None,
+    ) -> zmq.Socket[bytes]:
+        """A socket that connects, now or when the other side comes to life."""
+        socket = self._socket(kind, topic)
+        for option, value in (options or {}).items():
+            socket.setsockopt(option, value)
+        if self.security.covers(address):
+            pair = self._own_pair()
+            socket.curve_publickey, socket.curve_secretkey = pair.public, pair.secret
+            socket.curve_serverkey = self._server_key()
+        socket.connect(address.part(part))
+        return socket
+
+    def _socket(self, kind: int, topic: Topic) -> zmq.Socket[bytes]:
+        socket = self.context.socket(kind)
+        socket.linger = 0
+        socket.sndhwm = socket.rcvhwm = topic.queue_length
+        socket.maxmsgsize = topic.limit_bytes
+        socket.heartbeat_ivl = HEARTBEAT_MS
+        socket.heartbeat_timeout = HEARTBEAT_TIMEOUT_MS
+        socket.reconnect_ivl = RECONNECT_MS
+        socket.reconnect_ivl_max = RECONNECT_MAX_MS
+        return socket
+
+    def _be_curve_server(self, socket: zmq.Socket[bytes]) -> None:
+        pair = self._own_pair()
+        if self._authenticator is None:
+            self._authenticator = ThreadAuthenticator(self.context, log=log)
+            self._authenticator.start()
+            self._authenticator.configure_curve_callback(
+                domain=ZAP_DOMAIN.decode(), credentials_provider=_AllowList(self._keys_dir)
+            )
+        # A socket with a named domain is served only by the entry of that very name.
+        socket.zap_domain = ZAP_DOMAIN
+        socket.curve_publickey, socket.curve_secretkey = pair.public, pair.secret
+        socket.curve_server = True
+
+    def _own_pair(self) -> KeyPair:
+        return load_pair(self._keys_dir(), self.security.key)
+
+    def _server_key(self) -> bytes:
+        path = self.security.server_key or self._keys_dir() / f"{NODE_KEY}.key"
+        return load_public(path)
+
+    def _keys_dir(self) -> Path:
+        if self.security.keys_dir is None:
+            raise ConfigError(
+                "security.keys_dir is not set, and this socket needs CURVE keys",
+                hint="`molmo-node keys new node` makes the folder and the first pair",
+            )
+        return self.security.keys_dir
+
+
+class _AllowList:
+    """Answers ZAP: is this public key one of ``allowed/``? Read afresh, so a revoke is at once."""
+
+    def __init__(self, keys_dir: Callable[[], Path]) -> None:
+        self._keys_dir = keys_dir
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        name = allowed_keys(self._keys_dir()).get(key)
+        if name is None:
+            log.warning("peer refused", extra={"reason": "its key is not in allowed/"})
+        return name is not None

@@ -1,0 +1,165 @@
+"""What ``--camera TEXT`` means: from one word of a person to the source that is meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Literal
+from urllib.parse import urlsplit
+
+from molmo_node.bus import limits
+from molmo_node.errors import ConfigError
+
+Kind = Literal["v4l2", "stream", "images", "pattern"]
+WantedEncoding = Literal["auto", "mjpeg", "raw"]
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+VIDEO_SUFFIXES = frozenset(
+    {".avi", ".h264", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpg", ".ts", ".webm"}
+)
+URL_SCHEMES = frozenset({"http", "https", "rtsp", "rtsps", "udp"})
+FORMS_HINT = (
+    "a camera is a number (0), a device (/dev/video0, /dev/v4l/by-id/…), a stream (rtsp://…),"
+    " a video (clip.mp4), pictures (folder/, a.jpg,b.jpg, 'shots/*.png') or pattern:1280x720@30"
+)
+_PATTERN = re.compile(
+    r"pattern(?::(?:(?P<width>\d{1,6})x(?P<height>\d{1,6}))?(?:@(?P<fps>[\d.]{1,8}))?)?"
+)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_HIGHEST_FPS = 1000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSpec:
+    """A source and how it is wanted. Its `repr` and `label` hold no user and no password.
+
+    Attributes:
+        target: device path, URL with credentials, file, folder, glob or comma list.
+        label: the target as it may be logged and shown.
+        width, height: asked of a device or the pattern; None leaves it to the source.
+        fps: highest rate in Hz; also the rate at which files are played. None: the source's own.
+        encoding: ``raw`` always gives pixels, ``mjpeg`` always JPEG, ``auto`` what costs least.
+        jpeg_quality: 1 to 100, for frames that are compressed here.
+        loop: begin again after the last picture of a file or folder.
+    """
+
+    kind: Kind
+    target: str = field(repr=False)
+    label: str
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    encoding: WantedEncoding = "auto"
+    jpeg_quality: int = 85
+    loop: bool = True
+
+
+def parse_source(text: str) -> SourceSpec:
+    """Say what a person means by a camera's text. Looks at nothing but the text.
+
+    Raises:
+        ConfigError: no known form; the hint lists them and offers the nearest word.
+    """
+    text = text.strip()
+    if not text or "\0" in text:
+        raise ConfigError("the camera's source is empty", hint=FORMS_HINT)
+    if re.fullmatch(r"[0-9]{1,3}", text):
+        return _spec("v4l2", f"/dev/video{int(text)}")
+    if text == "pattern" or text.startswith("pattern:"):
+        return _pattern_spec(text)
+    if "://" in text:
+        return _url_spec(text)
+    if text.startswith(("/dev/video", "/dev/v4l/")):
+        return _spec("v4l2", text)
+    return _file_spec(text)
+
+
+def redact(url: str) -> str:
+    """A URL without user, password and query, as it may be logged.
+
+    All before the last ``@`` goes: a password may hold ``/`` or ``?`` that nobody escaped.
+    """
+    scheme, _, rest = url.partition("://")
+    shown = rest.rpartition("@")[2].partition("#")[0]
+    place, query_mark, _ = shown.partition("?")
+    return f"{scheme}://{place}{'?…' if query_mark else ''}"
+
+
+def _spec(kind: Kind, target: str) -> SourceSpec:
+    return SourceSpec(kind=kind, target=target, label=target)
+
+
+def _pattern_spec(text: str) -> SourceSpec:
+    match = _PATTERN.fullmatch(text)
+    if not match:
+        raise ConfigError(f"{text!r} is no pattern", hint="write pattern:1280x720@30")
+    width, height = int(match["width"] or 1280), int(match["height"] or 720)
+    if width * height > limits.IMAGE_PX or max(width, height) > limits.IMAGE_SIDE_PX:
+        raise ConfigError(
+            f"{text!r}: at most {limits.IMAGE_SIDE_PX} px a side and {limits.IMAGE_PX} px in all"
+        )
+    if min(width, height) < 96:
+        raise ConfigError(f"{text!r}: the counter needs a picture of at least 96x96 px")
+    return SourceSpec(
+        kind="pattern", target=text, label=text, width=width, height=height,
+        fps=_pattern_fps(text, match["fps"]),
+    )  # fmt: skip
+
+
+def _pattern_fps(text: str, fps_text: str | None) -> float:
+    try:
+        fps = float(fps_text or 30.0)
+    except ValueError:
+        fps = 0.0
+    if not 0.0 < fps <= _HIGHEST_FPS:
+        raise ConfigError(f"{text!r}: a rate above 0 and up to {_HIGHEST_FPS:g} Hz is needed")
+    return fps
+
+
+def _url_spec(text: str) -> SourceSpec:
+    scheme = text.partition("://")[0].lower()
+    if scheme == "file":
+        return _file_spec(text[len("file://") :])
+    if scheme not in URL_SCHEMES:
+        near = difflib.get_close_matches(scheme, URL_SCHEMES, n=1)
+        ask = f"did you mean {near[0]}://…?" if near else FORMS_HINT
+        raise ConfigError(f"no camera speaks {scheme[:32]!r}", hint=ask)
+    try:
+        host, port = urlsplit(text).hostname, urlsplit(text).port
+    except ValueError:
+        host, port = None, None
+    if not host or (scheme == "udp" and not port):
+        raise ConfigError(
+            f"{redact(text)!r} names no host or has a wrong port",
+            hint="write rtsp://user:password@host:554/path; % and @ in a password as %25 and %40",
+        )
+    return SourceSpec(kind="stream", target=text, label=redact(text))
+
+
+def _file_spec(text: str) -> SourceSpec:
+    suffix = PurePosixPath(text).suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return _spec("images", text)
+    if suffix in VIDEO_SUFFIXES and not text.endswith("/"):
+        return _spec("stream", text)
+    _refuse_unknown_word(text)
+    return _spec("images", text)
+
+
+def _refuse_unknown_word(text: str) -> None:
+    """A path without a known suffix is a folder; a mistyped scheme or file type is not."""
+    scheme = _SCHEME.match(text)
+    word = scheme[1] if scheme else text
+    near = difflib.get_close_matches(word.lower(), ["pattern", "rtsp", "http"], n=1)
+    if scheme or (near and "/" not in text):
+        ask = f"did you mean {near[0]}?" if near else FORMS_HINT
+        raise ConfigError(f"{word[:64]!r} is no kind of camera", hint=ask)
+    name = PurePosixPath(text).name
+    if PurePosixPath(name).suffix and not text.endswith("/"):
+        raise ConfigError(
+            f"{name[:64]!r} is neither a picture nor a video that is known",
+            hint=f"pictures: {' '.join(sorted(IMAGE_SUFFIXES))};"
+            f" videos: {' '.join(sorted(VIDEO_SUFFIXES))}; a folder ends in /",
+        )

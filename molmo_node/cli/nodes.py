@@ -1,0 +1,83 @@
+"""From settings to the nodes that run in this process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from molmo_node.bus.address import Address, node_address
+from molmo_node.cli.session import security_of, worker_address
+
+if TYPE_CHECKING:
+    from molmo_node.camera.node import CameraOptions
+    from molmo_node.config import CameraSettings, Settings
+    from molmo_node.worker.node import WorkerNode
+
+
+def camera_address(settings: Settings, camera: CameraSettings) -> Address:
+    """Where a camera publishes."""
+    if camera.endpoint:
+        return Address(camera.endpoint)
+    return node_address(settings.run_dir, f"camera.{camera.name}")
+
+
+def camera_options(
+    settings: Settings, camera: CameraSettings, source: str | None, fps: float | None
+) -> CameraOptions:
+    """What a camera's process needs; `source` and `fps` go before its settings."""
+    from molmo_node.camera.node import CameraOptions, resume_seq
+    from molmo_node.camera.spec import parse_source
+    from molmo_node.camera.watchdog import Limits
+
+    spec = replace(
+        parse_source(source or camera.source),
+        encoding=camera.encoding,
+        jpeg_quality=camera.jpeg_quality,
+        loop=camera.loop,
+    )
+    # What the source's own text says (pattern:640x480@5) stands where nothing else is set.
+    spec = replace(
+        spec,
+        fps=fps or camera.fps or spec.fps,
+        width=camera.width or spec.width,
+        height=camera.height or spec.height,
+    )
+    return CameraOptions(
+        name=camera.name,
+        spec=spec,
+        address=camera_address(settings, camera),
+        run_dir=settings.run_dir,
+        frame_id=camera.frame_id,
+        limits=Limits(
+            late_s=max(0.25, camera.stale_after_s - 0.5),
+            read_hang_s=max(0.5, camera.hang_after_s - 1.0),
+        ),
+        security=security_of(settings),
+        first_seq=resume_seq(),
+    )
+
+
+def make_worker(settings: Settings) -> WorkerNode:
+    """The worker that these settings describe, not yet running."""
+    from molmo_node.worker.cameras import CameraPlace
+    from molmo_node.worker.loading import StoredGauges, make_answerer, make_gauges
+    from molmo_node.worker.node import WorkerNode, WorkerOptions
+
+    gauges = make_gauges(settings)
+
+    def refresh() -> None:
+        if isinstance(gauges, StoredGauges):
+            gauges.store.reload_if_changed()
+
+    options = WorkerOptions(
+        address=worker_address(settings),
+        run_dir=settings.run_dir,
+        cameras=tuple(
+            CameraPlace(camera.name, camera_address(settings, camera), camera.fps)
+            for camera in settings.cameras
+        ),
+        watches=tuple(watch.spec() for watch in settings.watches),
+        longest_query_s=settings.worker.longest_query_s,
+        security=security_of(settings),
+    )
+    return WorkerNode(options, lambda progress: make_answerer(settings, gauges, progress), refresh)

@@ -1,0 +1,230 @@
+"""The client for asyncio: the verbs of `Client`, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Generic
+
+import zmq
+import zmq.asyncio
+
+from molmo_node.bus.broadcast import status_filter
+from molmo_node.bus.sockets import Security
+from molmo_node.client.core import Core, watch_spec
+from molmo_node.client.subscription import (
+    Stream,
+    T,
+    answer_prefix,
+    answer_stream,
+    fits,
+    status_stream,
+    subscribe,
+)
+from molmo_node.errors import DeadlineExceeded
+from molmo_node.messages import Answer, FrameChoice, Question, Roi, Status, Task
+
+
+class AsyncSubscription(Generic[T]):
+    """Messages as they come, for ``async for``; see `Subscription`."""
+
+    def __init__(
+        self,
+        socket: zmq.Socket[bytes],
+        stream: Stream[T],
+        filters: tuple[str | None, str | None, str | None] = (None, None, None),
+        idle_s: float | None = None,
+    ) -> None:
+        self._socket = zmq.asyncio.Socket.from_socket(socket)
+        self._own = socket
+        self._stream = stream
+        self._filters = filters
+        self._idle_s = idle_s
+
+    async def get(self, timeout_s: float | None = None) -> T:
+        """The next message; `DeadlineExceeded` if none comes within `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    message = self._stream.accept(await self._socket.recv_multipart())
+                    if message is not None and self._passes(message):
+                        return message
+        except TimeoutError as exc:
+            raise DeadlineExceeded(f"no message came within {timeout_s} s") from exc
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        while True:
+            yield await self.get(self._idle_s)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        self._socket.close()
+        self._own.close()
+
+    async def __aenter__(self) -> AsyncSubscription[T]:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _passes(self, message: T) -> bool:
+        return not isinstance(message, Answer) or fits(message, *self._filters)
+
+
+class AsyncWatch:
+    """A standing question of this program; see `LeasedWatch`."""
+
+    def __init__(self, core: Core, name: str, answers: AsyncSubscription[Answer]) -> None:
+        self._core = core
+        self._answers = answers
+        self.name = name
+
+    async def get(self, timeout_s: float | None = None) -> Answer:
+        """The next answer; `DeadlineExceeded` if none comes in time."""
+        return await self._answers.get(timeout_s)
+
+    def __aiter__(self) -> AsyncIterator[Answer]:
+        return self._answers.__aiter__()
+
+    async def close(self) -> None:
+        """End the watch."""
+        self._core.end_lease(self.name)
+        await self._answers.close()
+
+    async def __aenter__(self) -> AsyncWatch:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class AsyncClient:
+    """Asks a running node, from one event loop. The arguments and verbs are those of `Client`."""
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        run_dir: Path | str | None = None,
+        security: Security | None = None,
+        retries: int = 0,
+        connect_s: float = 3.0,
+    ) -> None:
+        self._core = Core(
+            address, run_dir=run_dir, security=security, retries=retries, connect_s=connect_s
+        )
+
+    async def point(
+        self, text: str, *, roi: Roi | None = None, refine: bool = False, **options: Any
+    ) -> Answer:
+        """Where is it? 0..n points in pixels of the frame."""
+        return await self.query(Question.point(text, roi=roi, refine=refine), **options)
+
+    async def count(self, text: str, *, roi: Roi | None = None, **options: Any) -> Answer:
+        """How many are there? A number, and the points that were counted."""
+        return await self.query(Question.count(text, roi=roi), **options)
+
+    async def ask(self, text: str, *, roi: Roi | None = None, **options: Any) -> Answer:
+        """A free question; the answer is text."""
+        return await self.query(Question.ask(text, roi=roi), **options)
+
+    async def describe(self, *, roi: Roi | None = None, **options: Any) -> Answer:
+        """What is to be seen; the answer is text."""
+        return await self.query(Question.describe(roi=roi), **options)
+
+    async def extract(
+        self, schema: str | None = None, *, roi: Roi | None = None, **options: Any
+    ) -> Answer:
+        """The text in the picture as JSON, checked against a JSON schema if one is given."""
+        return await self.query(Question.extract(schema, roi=roi), **options)
+
+    async def read_gauge(
+        self, gauge: str = "", *, roi: Roi | None = None, **options: Any
+    ) -> Answer:
+        """What does the gauge read? `answer.reading` has value, unit, or a reason."""
+        return await self.query(Question.read_gauge(gauge, roi=roi), **options)
+
+    async def read_clock(
+        self, clock: str = "", *, roi: Roi | None = None, **options: Any
+    ) -> Answer:
+        """What time does the clock show? `answer.reading` has hour and minute, or a reason."""
+        return await self.query(Question.read_clock(clock, roi=roi), **options)
+
+    async def query(
+        self,
+        question: Question,
+        *,
+        camera: str = "",
+        frame: FrameChoice = "latest",
+        image: bytes | None = None,
+        max_age_ms: float | None = None,
+        timeout_s: float = 10.0,
+    ) -> Answer:
+        """Ask and wait. Cancelling the awaiting task takes the question back."""
+        request = self._core.ask(question, camera, frame, max_age_ms, timeout_s, image)
+        try:
+            answer = await asyncio.wrap_future(request.future)
+        except asyncio.CancelledError:
+            self._core.link.cancel(request)
+            raise
+        assert isinstance(answer, Answer)
+        return answer
+
+    async def watch(
+        self,
+        question: Question,
+        *,
+        name: str = "",
+        camera: str = "",
+        rate_hz: float = 1.0,
+        max_age_ms: float | None = None,
+        idle_s: float | None = None,
+    ) -> AsyncWatch:
+        """Ask again and again; the watch lives as long as it is open here."""
+        spec = watch_spec(
+            question, name=name, camera=camera, rate_hz=rate_hz, max_age_ms=max_age_ms
+        )
+        answers = self.answers(watch=spec.name, idle_s=idle_s)
+        try:
+            await asyncio.wrap_future(self._core.lease(spec).future)
+        except BaseException:
+            self._core.end_lease(spec.name)
+            await answers.close()
+            raise
+        return AsyncWatch(self._core, spec.name, answers)
+
+    def answers(
+        self,
+        *,
+        camera: str | None = None,
+        task: Task | None = None,
+        watch: str | None = None,
+        idle_s: float | None = None,
+    ) -> AsyncSubscription[Answer]:
+        """Everybody's answers as they are made, filtered."""
+        socket = subscribe(
+            self._core.transport, [self._core.address], answer_prefix(camera, task, watch)
+        )
+        return AsyncSubscription(socket, answer_stream(), (camera, task, watch), idle_s)
+
+    def statuses(self, *, idle_s: float | None = None) -> AsyncSubscription[Status]:
+        """The state of the worker and of every node on this host, at once and on change."""
+        socket = subscribe(self._core.transport, self._core.node_addresses(), status_filter())
+        return AsyncSubscription(socket, status_stream(), idle_s=idle_s)
+
+    async def status(self) -> Status:
+        """The worker's state now."""
+        status = await asyncio.wrap_future(self._core.ping().future)
+        assert isinstance(status, Status)
+        return status
+
+    async def close(self) -> None:
+        """End the connection; pending questions fail."""
+        await asyncio.to_thread(self._core.close)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

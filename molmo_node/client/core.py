@@ -1,0 +1,135 @@
+"""What both clients share: where the node is, and how a question becomes a request."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+from molmo_node.bus import wire
+from molmo_node.bus.address import Address, node_address
+from molmo_node.bus.lock import running_nodes
+from molmo_node.bus.rundir import default_run_dir
+from molmo_node.bus.sockets import Security, Transport
+from molmo_node.client.link import Link, Request
+from molmo_node.clock import SYSTEM_CLOCK
+from molmo_node.messages import (
+    FrameChoice,
+    Ping,
+    Query,
+    Question,
+    Unwatch,
+    Watch,
+    WatchSpec,
+)
+
+LEASE_S = 5.0
+REPLY_S = 5.0
+
+
+class Core:
+    """One connection to one worker, and the addresses of the nodes around it.
+
+    Args:
+        address: the worker's base address; None for the one of this host.
+        run_dir: this host's sockets; None for the default.
+        security: keys, when the worker is on another host.
+        retries: how often a question is asked again when a worker died while working on it.
+        connect_s: how long to wait for a worker that was never there.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        run_dir: Path | str | None = None,
+        security: Security | None = None,
+        retries: int = 0,
+        connect_s: float = 3.0,
+    ) -> None:
+        self.run_dir = Path(run_dir) if run_dir else default_run_dir()
+        self.address = Address(address) if address else node_address(self.run_dir, "worker")
+        self.retries = retries
+        self.transport = Transport(security)
+        self.link = Link(self.transport, self.address, connect_s)
+
+    def close(self) -> None:
+        """Close the connection and everything opened through it."""
+        self.link.close()
+        self.transport.close()
+
+    def ask(
+        self,
+        question: Question,
+        camera: str,
+        frame: FrameChoice,
+        max_age_ms: float | None,
+        timeout_s: float,
+        image: bytes | None,
+    ) -> Request:
+        """Send a question; a picture of the asker's own makes it about that picture."""
+        query = Query(
+            id=self.link.new_id(),
+            question=question,
+            camera=camera,
+            frame="attached" if image is not None else frame,
+            max_age_ms=max_age_ms,
+            deadline_ms=timeout_s * 1e3,
+        )
+        parts = [wire.encode(query)] + ([image] if image is not None else [])
+        request = Request(query.id, parts, _deadline_ns(timeout_s), self.retries)
+        self.link.ask(request)
+        return request
+
+    def ping(self) -> Request:
+        """Ask for the worker's status."""
+        ping = Ping(id=self.link.new_id())
+        request = Request(ping.id, [wire.encode(ping)], _deadline_ns(REPLY_S), 1, awaits="status")
+        self.link.ask(request)
+        return request
+
+    def lease(self, spec: WatchSpec) -> Request:
+        """Make a watch and keep it; its first acceptance, or refusal, is the request's."""
+
+        def make() -> Watch:
+            return Watch(id=self.link.new_id(), spec=spec, lease_s=LEASE_S)
+
+        first = make()
+        request = Request(
+            first.id, [wire.encode(first)], _deadline_ns(REPLY_S), 1, awaits="accepted"
+        )
+        self.link.ask(request)
+        self.link.keep(spec.name, make)
+        return request
+
+    def end_lease(self, name: str) -> None:
+        """End a watch at once instead of at its lease's end."""
+        self.link.keep(name, None)
+        self.link.tell(Unwatch(id=self.link.new_id(), name=name))
+
+    def node_addresses(self) -> list[Address]:
+        """The worker, and every node that lives on this host."""
+        here = [Address(entry.address) for entry in running_nodes(self.run_dir)]
+        return [self.address, *(address for address in here if address != self.address)]
+
+
+def watch_spec(
+    question: Question,
+    *,
+    name: str,
+    camera: str,
+    rate_hz: float,
+    max_age_ms: float | None,
+) -> WatchSpec:
+    """A watch; without a name it gets one that no other has."""
+    task = question.task.replace("_", "-")
+    return WatchSpec(
+        name=name or f"{task}-{uuid.uuid4().hex[:8]}",
+        question=question,
+        camera=camera,
+        rate_hz=rate_hz,
+        max_age_ms=max_age_ms,
+    )
+
+
+def _deadline_ns(timeout_s: float) -> int:
+    return SYSTEM_CLOCK.mono_ns() + int(timeout_s * 1e9)

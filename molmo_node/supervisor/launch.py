@@ -1,0 +1,39 @@
+"""From settings to the processes that `molmo-node up` keeps alive."""
+
+from __future__ import annotations
+
+import sys
+
+from molmo_node.config import Loaded, ProcessSettings, Settings
+from molmo_node.supervisor.spec import ProcessSpec
+
+PROGRAM = (sys.executable, "-m", "molmo_node")
+
+
+def process_specs(loaded: Loaded) -> list[ProcessSpec]:
+    """The launch file's processes, or the usual ones: one a camera, and a worker.
+
+    Each child loads the settings that we loaded: it is given the file and the flags as variables.
+    """
+    env = loaded.child_env()
+    return [
+        ProcessSpec(
+            name=process.name,
+            argv=(*PROGRAM, *process.command),
+            env={**env, **process.env},
+            needs=process.needs,
+            restart=process.restart,
+            ready_within_s=process.ready_within_s,
+        )
+        for process in loaded.settings.processes or _usual(loaded.settings)
+    ]
+
+
+def _usual(settings: Settings) -> tuple[ProcessSettings, ...]:
+    cameras = tuple(
+        ProcessSettings(
+            name=f"camera-{camera.name}"[:64], command=("camera", "--name", camera.name)
+        )
+        for camera in settings.cameras
+    )
+    return (*cameras, ProcessSettings(name="worker", command=("worker",)))

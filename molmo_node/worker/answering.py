@@ -1,0 +1,257 @@
+"""One picture and the questions due on it: dials by `instruments`, the rest by the engine.
+
+Pure but for the engine: no sockets, no threads. Questions on the same region share one encoding.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from molmo_node.errors import ModelError, MolmoNodeError, NoAnswer, ProtocolError
+from molmo_node.messages import (
+    Answer,
+    ClockReading,
+    FrameRef,
+    GaugeReading,
+    Question,
+    Reading,
+    Roi,
+    Timing,
+)
+from molmo_node.models.engine import Engine, Reply, never_cancelled
+from molmo_node.worker.refine import refine_points
+from molmo_node.worker.regions import crop, shift_point, shift_reading
+
+log = logging.getLogger(__name__)
+
+ImageHWC = NDArray[np.uint8]
+Result = Answer | MolmoNodeError
+
+
+class Gauges(Protocol):
+    """Calibrated dials by name: what `answering` needs of a profile store."""
+
+    def names(self) -> list[str]:
+        """The gauges that can be read, sorted."""
+        ...
+
+    def read(self, name: str, image_hwc: ImageHWC) -> GaugeReading:
+        """Read one gauge, in pixels of the image given."""
+        ...
+
+
+class NoGauges:
+    """A worker without profiles."""
+
+    def names(self) -> list[str]:
+        """None."""
+        return []
+
+    def read(self, name: str, image_hwc: ImageHWC) -> GaugeReading:
+        """Never called: there are no names."""
+        raise NoAnswer(f"no gauge is named {name!r}")
+
+
+class Answerer:
+    """Answers questions about pictures with one engine and one set of gauges.
+
+    Args:
+        engine: None for a worker that only reads calibrated dials.
+    """
+
+    def __init__(self, engine: Engine | None, gauges: Gauges) -> None:
+        self.engine = engine
+        self.gauges = gauges
+
+    def answer(
+        self,
+        image_hwc: ImageHWC,
+        frame: FrameRef,
+        questions: Sequence[Question],
+        drafts: Sequence[str | None] = (),
+        is_cancelled: Callable[[int], bool] = never_cancelled,
+    ) -> list[Result]:
+        """Answer all questions about one picture.
+
+        Args:
+            image_hwc: ``(H, W, 3) uint8, rgb8``.
+            drafts: per question the text its last answer had, or None; empty for none.
+
+        Returns:
+            For each question, in order, its answer (without id and watch) or its error.
+        """
+        results: list[Result | None] = [None] * len(questions)
+        by_roi: dict[Roi | None, list[int]] = defaultdict(list)
+        for index, question in enumerate(questions):
+            by_roi[question.roi].append(index)
+        for roi, indices in by_roi.items():
+            part = [questions[index] for index in indices]
+            texts = [drafts[index] for index in indices] if drafts else []
+            found = self._answer_region(
+                image_hwc, roi, part, texts, _renumbered(is_cancelled, indices)
+            )
+            for index, result in zip(indices, found, strict=True):
+                results[index] = _with_frame(result, questions[index], frame, image_hwc)
+        return [result for result in results if result is not None]
+
+    def refusal(self, question: Question) -> NoAnswer | None:
+        """Why a question cannot be answered here at all, before a picture is looked at."""
+        if question.task == "read_gauge" and self.gauges.names():
+            return self._unknown_gauge(question.text)
+        if self.engine is not None and question.task in self.engine.tasks:
+            return None
+        if question.task == "read_gauge":
+            return NoAnswer(
+                "read_gauge needs a calibration profile, and there is none",
+                hint="`molmo-node gauge new` makes one from a picture",
+            )
+        name = self.engine.name if self.engine else "none"
+        can = ", ".join(sorted(self.tasks())) or "nothing yet: it has no gauge profiles either"
+        return NoAnswer(
+            f"{question.task} cannot be answered by the running engine {name!r}",
+            hint=f"it answers: {can}; `molmo-node worker --model` chooses another",
+        )
+
+    def tasks(self) -> set[str]:
+        """What can be asked here."""
+        tasks: set[str] = set(self.engine.tasks) if self.engine else set()
+        return tasks | {"read_gauge"} if self.gauges.names() else tasks
+
+    def _unknown_gauge(self, name: str) -> NoAnswer | None:
+        names = self.gauges.names()
+        if name in names or (not name and len(names) == 1):
+            return None
+        found = f"no gauge is named {name!r}" if name else f"which of {len(names)} gauges?"
+        return NoAnswer(found, hint=f"known are: {', '.join(names)}")
+
+    def _answer_region(
+        self,
+        image_hwc: ImageHWC,
+        roi: Roi | None,
+        questions: list[Question],
+        drafts: Sequence[str | None],
+        is_cancelled: Callable[[int], bool],
+    ) -> list[Result]:
+        try:
+            region = crop(image_hwc, roi)
+        except ProtocolError as exc:
+            return [exc] * len(questions)
+        origin = (roi.x_px, roi.y_px) if roi else (0, 0)
+        results: list[Result | None] = [self.refusal(question) for question in questions]
+        open_indices = [index for index, result in enumerate(results) if result is None]
+        for index in open_indices[:]:
+            if questions[index].task == "read_gauge" and self.gauges.names():
+                results[index] = self._read_gauge(region, questions[index].text, origin)
+                open_indices.remove(index)
+        if open_indices:
+            part = [questions[index] for index in open_indices]
+            texts = [drafts[index] for index in open_indices] if drafts else []
+            replies = self._ask(region, part, texts, _renumbered(is_cancelled, open_indices))
+            for index, reply in zip(open_indices, replies, strict=True):
+                results[index] = self._to_answer(reply, questions[index], origin)
+        return [result for result in results if result is not None]
+
+    def _read_gauge(self, region: ImageHWC, name: str, origin: tuple[int, int]) -> Result:
+        started = time.perf_counter()
+        try:
+            reading = self.gauges.read(name or self.gauges.names()[0], region)
+        except MolmoNodeError as exc:
+            return exc
+        total_ms = (time.perf_counter() - started) * 1e3
+        return _blank(
+            "read_gauge",
+            reading=shift_reading(reading, origin),
+            reason=reading.reason,
+            model="instruments",
+            timing_ms=Timing(total=total_ms),
+        )
+
+    def _ask(
+        self,
+        region: ImageHWC,
+        questions: list[Question],
+        drafts: Sequence[str | None],
+        is_cancelled: Callable[[int], bool],
+    ) -> Sequence[Reply | MolmoNodeError]:
+        assert self.engine is not None
+        try:
+            encoded = self.engine.encode(region)
+            replies = self.engine.ask(encoded, questions, drafts, is_cancelled)
+            return [
+                refine_points(self.engine, region, question, reply)
+                if question.refine and reply.points
+                else reply
+                for question, reply in zip(questions, replies, strict=True)
+            ]
+        except MolmoNodeError as exc:
+            return [exc] * len(questions)
+        except Exception:
+            # The asker learns that it failed, the log how: a library's text may hold anything.
+            log.exception("engine failed", extra={"engine": self.engine.name})
+            failure = ModelError(
+                f"the engine {self.engine.name!r} failed on this question",
+                hint="the worker's log has the trace",
+            )
+            return [failure] * len(questions)
+
+    def _to_answer(
+        self, reply: Reply | MolmoNodeError, question: Question, origin: tuple[int, int]
+    ) -> Result:
+        if isinstance(reply, MolmoNodeError):
+            return reply
+        assert self.engine is not None
+        return _blank(
+            question.task,
+            points=tuple(shift_point(point, origin) for point in reply.points),
+            count=reply.count,
+            reading=_reading(question, reply),
+            data=reply.data,
+            text=reply.text,
+            reason=reply.no_answer,
+            model=self.engine.name,
+            timing_ms=reply.timing_ms,
+            work=reply.work,
+        )
+
+
+def _renumbered(is_cancelled: Callable[[int], bool], indices: list[int]) -> Callable[[int], bool]:
+    return lambda index: is_cancelled(indices[index])
+
+
+def _blank(task: str, **fields: object) -> Answer:
+    nowhere = FrameRef(camera="", session="", seq=0, stamp_ns=0, mono_ns=0)
+    return msgspec.convert(
+        {"task": task, "frame": nowhere, "width": 0, "height": 0, **fields}, Answer
+    )
+
+
+def _with_frame(result: Result, question: Question, frame: FrameRef, image_hwc: ImageHWC) -> Result:
+    if isinstance(result, MolmoNodeError):
+        return result
+    height, width = image_hwc.shape[:2]
+    return msgspec.structs.replace(
+        result, query=question.text, frame=frame, width=width, height=height
+    )
+
+
+def _reading(question: Question, reply: Reply) -> Reading | None:
+    if question.task == "read_clock":
+        hour, minute, second = reply.time or (None, None, None)
+        return ClockReading(
+            hour=hour, minute=minute, second=second, method="engine", name=question.text,
+            status="ok" if reply.time else "refused",
+        )  # fmt: skip
+    if question.task == "read_gauge":
+        return GaugeReading(
+            value=reply.value, unit=reply.unit, method="engine", name=question.text,
+            status="ok" if reply.value is not None else "refused",
+        )  # fmt: skip
+    return None

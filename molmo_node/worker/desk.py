@@ -1,0 +1,268 @@
+"""The worker's front desk: takes questions from clients, and hands answers back."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+import zmq
+
+from molmo_node import imaging
+from molmo_node.bus import limits, wire
+from molmo_node.bus.address import Address
+from molmo_node.bus.monitor import PeerMonitor
+from molmo_node.bus.sockets import Transport
+from molmo_node.bus.topics import QUERY
+from molmo_node.clock import SYSTEM_CLOCK, Clock
+from molmo_node.errors import (
+    Busy,
+    DeadlineExceeded,
+    MolmoNodeError,
+    ProtocolError,
+    WorkerLost,
+)
+from molmo_node.messages import (
+    Accepted,
+    Answer,
+    Cancel,
+    ClientMessage,
+    Error,
+    Ping,
+    Query,
+    Started,
+    Status,
+    Unwatch,
+    Watch,
+    WorkerMessage,
+)
+from molmo_node.worker.queries import Asked, Image, QueryQueue
+from molmo_node.worker.watches import Watches, check_question
+
+log = logging.getLogger(__name__)
+
+QUERY_PART = 0
+PROBES_MS = (0, 50, 250)  # after a peer went: its route may outlive it for a moment
+
+
+class Desk:
+    """Owns the ROUTER socket, the queue and the watches. Belongs to one thread.
+
+    Args:
+        check: raises why a query cannot be answered here at all, or why not now (Busy).
+        wait_ms: estimates the wait for a place in the queue of that length.
+        status: the worker's present status, for `ping`.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        address: Address,
+        watches: Watches,
+        check: Callable[[Query], None],
+        wait_ms: Callable[[int], float | None],
+        status: Callable[[], Status],
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._clock = clock
+        self._check = check
+        self._wait_ms = wait_ms
+        self._status = status
+        self.watches = watches
+        self.queue = QueryQueue()
+        self.working: list[Asked] = []
+        self.counters: Counter[str] = Counter()
+        self._probes_ns: list[int] = []
+        self.socket = transport.bind(zmq.ROUTER, QUERY, address, QUERY_PART)
+        # A client that reconnects keeps its name; one that is gone is an error, not silence.
+        self.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self.monitor = PeerMonitor(self.socket)
+
+    def receive(self) -> None:
+        """Take in everything that clients have sent."""
+        while True:
+            try:
+                parts = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            client, body = parts[0], parts[1:]
+            try:
+                self._handle(client, body)
+            except ProtocolError as exc:
+                self.counters["rejected"] += 1
+                self._send_error(client, _id_of(body), exc)
+            except MolmoNodeError as exc:
+                self.counters[exc.code] += 1
+                self._send_error(client, _id_of(body), exc)
+
+    def note_peers(self) -> None:
+        """Plan to look for clients that have gone, when a connection broke."""
+        if any(event.change == "lost" for event in self.monitor.drain()):
+            now_ns = self._clock.mono_ns()
+            self._probes_ns = [now_ns + delay * 1_000_000 for delay in PROBES_MS]
+
+    def tend(self) -> None:
+        """Do what time demands: expire queries and leases, drop clients that have gone."""
+        now_ns = self._clock.mono_ns()
+        while self._probes_ns and self._probes_ns[0] <= now_ns:
+            self._probes_ns.pop(0)
+            self._drop_gone_clients()
+        for spec in self.watches.expire(now_ns):
+            log.info("watch expired", extra={"watch": spec.name})
+        for asked in self.queue.remove(lambda asked: asked.deadline_ns <= now_ns):
+            self.refuse(asked, DeadlineExceeded("the deadline passed in the queue"))
+        for asked in self.working:
+            if not asked.is_over and asked.deadline_ns <= now_ns:
+                self.refuse(asked, DeadlineExceeded("the deadline passed while the engine worked"))
+
+    def next_event_ns(self) -> int | None:
+        """When `tend` must be called next, monotonic; None if nothing waits for the time."""
+        times = [asked.deadline_ns for asked in self.queue]
+        times += [asked.deadline_ns for asked in self.working if not asked.is_over]
+        return min(times + self._probes_ns[:1], default=None)
+
+    def start(self, batch: list[Asked]) -> None:
+        """Tell the askers that the engine works for them now."""
+        self.working = batch
+        for asked in batch:
+            asked.is_started = True
+            self._send(asked.client, Started(id=asked.query.id))
+
+    def answer(self, asked: Asked, answer: Answer) -> None:
+        """Send an answer, unless its asker has stopped waiting."""
+        if asked.is_over:
+            self.counters["late_answers"] += 1
+            return
+        asked.is_over = True
+        self.counters["answered"] += 1
+        self._send(asked.client, answer)
+
+    def refuse(self, asked: Asked, error: MolmoNodeError) -> None:
+        """Send why there is no answer, once."""
+        if not asked.is_over:
+            asked.is_over = True
+            self.counters[error.code] += 1
+            self._send_error(asked.client, asked.query.id, error)
+
+    def refuse_all(self, reason: str) -> None:
+        """Refuse what is being worked on and all that waits: the worker stops."""
+        for asked in [*self.working, *self.queue.remove(lambda _: True)]:
+            self.refuse(asked, WorkerLost(reason, hint="ask again when it is back"))
+
+    def close(self) -> None:
+        """Close after what was said is sent."""
+        self.monitor.close()
+        self.socket.close(linger=200)
+
+    def _handle(self, client: bytes, parts: list[bytes]) -> None:
+        if not 1 <= len(parts) <= 2:
+            raise ProtocolError(f"client message of {len(parts)} parts, expected 1 or 2")
+        message: ClientMessage = wire.client_message(parts[0])
+        match message:
+            case Query():
+                self._take_query(client, message, parts[1:])
+            case Cancel(id=query_id):
+                self._cancel(client, query_id)
+            case Watch():
+                lease_s = min(max(message.lease_s, 1.0), limits.LEASE_S)
+                until_ns = self._clock.mono_ns() + int(lease_s * 1e9)
+                self.watches.lease(client, message.spec, until_ns)
+                self._send(client, Accepted(id=message.id))
+            case Unwatch():
+                self.watches.end(client, message.name)
+                self._send(client, Accepted(id=message.id))
+            case Ping():
+                self._send(client, self._status())
+
+    def _take_query(self, client: bytes, query: Query, attached: list[bytes]) -> None:
+        self.counters["queries"] += 1
+        check_question(query.question)
+        if not 0 < len(query.id) <= 64:
+            raise ProtocolError("query id must have 1 to 64 characters")
+        if not 0 < query.deadline_ms <= limits.DEADLINE_MS:
+            raise ProtocolError(
+                f"deadline_ms {query.deadline_ms} is not in (0, {limits.DEADLINE_MS}]"
+            )
+        image = check_image(attached) if query.frame == "attached" else None
+        self._check(query)
+        now_ns = self._clock.mono_ns()
+        deadline_ns = now_ns + int(query.deadline_ms * 1e6)
+        asked = Asked(client, query, now_ns, deadline_ns, image)
+        wait_ms = self._wait_ms(len(self.queue))
+        ahead = self.queue.add(asked, wait_ms)
+        self._send(client, Accepted(id=query.id, position=ahead, wait_ms=wait_ms))
+
+    def _cancel(self, client: bytes, query_id: str) -> None:
+        def is_it(asked: Asked) -> bool:
+            return asked.client == client and asked.query.id == query_id
+
+        for asked in [*self.queue.remove(is_it), *filter(is_it, self.working)]:
+            asked.is_over = True
+            self.counters["cancelled"] += 1
+
+    def _drop_gone_clients(self) -> None:
+        """Send something to every waiting client: the send fails for those that are gone."""
+        waiting = {asked.client: asked for asked in self.queue}
+        waiting |= {asked.client: asked for asked in self.working if not asked.is_over}
+        for client, asked in waiting.items():
+            probe = Started if asked.is_started else Accepted
+            if not self._send(client, probe(id=asked.query.id)):
+                self._drop(client)
+
+    def _drop(self, client: bytes) -> None:
+        gone = self.queue.remove(lambda asked: asked.client == client)
+        gone += [asked for asked in self.working if asked.client == client]
+        for asked in gone:
+            asked.is_over = True
+        self.counters["client_gone"] += len(gone)
+        log.info("client gone", extra={"dropped": len(gone)})
+
+    def _send_error(self, client: bytes, query_id: str, error: MolmoNodeError) -> None:
+        wait_ms = error.wait_ms if isinstance(error, Busy) else None
+        self._send(
+            client,
+            Error(
+                id=query_id,
+                code=error.code,
+                message=error.message,
+                hint=error.hint,
+                wait_ms=wait_ms,
+            ),
+        )
+
+    def _send(self, client: bytes, message: WorkerMessage) -> bool:
+        """Send without blocking; False if the client is gone or does not read."""
+        try:
+            self.socket.send_multipart([client, wire.encode(message)], zmq.NOBLOCK)
+        except zmq.ZMQError as exc:
+            if exc.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
+                raise
+            self.counters["undeliverable"] += 1
+            return False
+        return True
+
+
+def check_image(attached: list[bytes]) -> Image:
+    """Look at an attached picture's header, before anything decodes it.
+
+    Raises:
+        ProtocolError: none, too large, neither JPEG nor PNG, or sides outside the limits.
+    """
+    if not attached:
+        raise ProtocolError(
+            "frame is 'attached', and no picture came with the query",
+            hint="send the JPEG or PNG file as the second message part",
+        )
+    encoding = imaging.sniff(attached[0])
+    imaging.image_size(attached[0], encoding)
+    return encoding, attached[0]
+
+
+def _id_of(parts: list[bytes]) -> str:
+    """The id of a message that was refused, if it can be made out."""
+    try:
+        message = wire.client_message(parts[0])
+    except (ProtocolError, IndexError):
+        return ""
+    return message.id[:64]

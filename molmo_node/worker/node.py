@@ -1,0 +1,283 @@
+"""The worker process: newest frames in, questions in, answers out.
+
+The main thread owns every socket but the cameras'; the engine has a thread of its own, so
+that the node answers, refuses and reports while the engine works.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import zmq
+
+from molmo_node.bus.address import Address
+from molmo_node.bus.broadcast import Broadcaster
+from molmo_node.bus.lock import NodeEntry, NodeLock
+from molmo_node.bus.rundir import ensure_run_dir
+from molmo_node.bus.sockets import Security, Transport
+from molmo_node.bus.topics import answer_key
+from molmo_node.bus.wake import Wake
+from molmo_node.clock import SYSTEM_CLOCK, Clock
+from molmo_node.errors import Busy, DeviceLost, MolmoNodeError
+from molmo_node.messages import Answer, Query, Status, WatchSpec
+from molmo_node.worker.cameras import CameraPlace, Cameras
+from molmo_node.worker.desk import Desk
+from molmo_node.worker.engine_thread import EngineThread, Job, Load
+from molmo_node.worker.queries import Asked
+from molmo_node.worker.schedule import Scheduler
+from molmo_node.worker.watches import StandingWatch, Watches
+
+log = logging.getLogger(__name__)
+
+TICK_MS = 200
+DISCOVER_NS = 500_000_000
+STOP_S = 2.0
+EXIT_FAILED = 1
+EXIT_HUNG = 70
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """What a worker needs to know.
+
+    Attributes:
+        longest_query_s: an engine that works longer on one batch counts as hung.
+        watches: the permanent ones.
+    """
+
+    address: Address
+    run_dir: Path
+    cameras: tuple[CameraPlace, ...] = ()
+    watches: tuple[WatchSpec, ...] = ()
+    longest_query_s: float = 60.0
+    security: Security = field(default_factory=Security)
+    node: str = "worker"
+
+
+class WorkerNode:
+    """One worker. `run` blocks until `stop` is called or the engine is lost.
+
+    Args:
+        load: makes the answerer, in the engine's thread.
+        refresh: called twice a second in the main thread (profiles that changed).
+    """
+
+    def __init__(
+        self,
+        options: WorkerOptions,
+        load: Load,
+        refresh: Callable[[], None] = lambda: None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._options = options
+        self._clock = clock
+        self._refresh = refresh
+        run_dir = ensure_run_dir(options.run_dir)
+        entry = NodeEntry(options.node, "worker", os.getpid(), options.address.text)
+        self._lock = NodeLock(run_dir, entry)
+        self._wake = Wake()
+        self._is_stopping = threading.Event()
+        self._transport = Transport(options.security)
+        self._out = Broadcaster(self._transport, options.address, options.node, "worker", clock)
+        watches = Watches()
+        watches.replace_permanent(list(options.watches))
+        self._cameras = Cameras(
+            self._transport, list(options.cameras), run_dir, self._wake.set, clock
+        )
+        self._scheduler = Scheduler(self._cameras, clock)
+        self._desk = Desk(
+            self._transport,
+            options.address,
+            watches,
+            self._check,
+            self._scheduler.wait_ms,
+            self._fresh_status,
+            clock,
+        )
+        self._engine = EngineThread(load, self._wake)
+        self._job: Job | None = None
+        self._discovered_ns = 0
+        self._exit_code = 0
+
+    def stop(self) -> None:
+        """End `run` soon; safe in a signal handler and from any thread."""
+        self._is_stopping.set()
+        self._wake.set()
+
+    def stop_on_signals(self) -> None:
+        """Let SIGTERM and SIGINT end `run`. Main thread only."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stop())
+
+    def run(self) -> int:
+        """Work until stopped.
+
+        Returns:
+            The process's exit code: 0 after `stop`, 1 when the engine could not be loaded or
+            its device was lost, 70 when it hung (the process must then end at once).
+        """
+        self._engine.start()
+        self._report("loading", detail="the engine is being loaded")
+        poller = zmq.Poller()
+        for source in (self._desk.socket, self._desk.monitor.socket, self._out.socket, self._wake):
+            poller.register(source, zmq.POLLIN)
+        try:
+            while not self._is_stopping.is_set():
+                poller.poll(self._poll_ms())
+                self._turn()
+        finally:
+            self._close()
+        return self._exit_code
+
+    def _turn(self) -> None:
+        self._wake.clear()
+        self._out.welcome()
+        self._desk.receive()
+        self._desk.note_peers()
+        self._desk.tend()
+        self._look_around()
+        while self._engine.done:
+            self._deliver(self._engine.done.popleft())
+        self._watch_engine()
+        self._dispatch()
+        if self._out.is_due():
+            self._report()
+
+    def _poll_ms(self) -> int:
+        event_ns = self._desk.next_event_ns()
+        if event_ns is None:
+            return TICK_MS
+        return max(0, min(TICK_MS, (event_ns - self._clock.mono_ns()) // 1_000_000 + 1))
+
+    def _look_around(self) -> None:
+        now_ns = self._clock.mono_ns()
+        if now_ns - self._discovered_ns < DISCOVER_NS:
+            return
+        self._discovered_ns = now_ns
+        self._cameras.discover()
+        self._refresh()
+
+    def _watch_engine(self) -> None:
+        """Follow loading to its end, and notice an engine that works for too long."""
+        if self._engine.load_error is not None:
+            self._fail(self._engine.load_error.message, EXIT_FAILED)
+        elif self._engine.answerer is None:
+            if self._engine.load_pct != self._out.status.load_pct:
+                self._report(load_pct=self._engine.load_pct)
+        elif self._out.status.state == "loading":
+            self._report("ready", detail="", load_pct=None)
+        job = self._job
+        if job is not None:
+            busy_s = (self._clock.mono_ns() - job.started_ns) / 1e9
+            if busy_s > self._options.longest_query_s:
+                self._fail(f"the engine hangs: busy for {busy_s:.1f} s", EXIT_HUNG)
+
+    def _fail(self, reason: str, exit_code: int) -> None:
+        log.error("worker leaves", extra={"reason": reason, "exit_code": exit_code})
+        self._exit_code = exit_code
+        self._report("failed", detail=reason)
+        self._is_stopping.set()
+
+    def _check(self, query: Query) -> None:
+        """Refuse what cannot be answered now, before it takes a place in the queue."""
+        answerer = self._engine.answerer
+        if answerer is None:
+            percent = self._engine.load_pct
+            progress = "" if percent is None else f" ({percent:.0f} %)"
+            raise Busy(f"the model is still loading{progress}")
+        if refusal := answerer.refusal(query.question):
+            raise refusal
+        if query.frame != "attached":
+            self._cameras.resolve(query.camera)
+
+    def _dispatch(self) -> None:
+        if self._job is not None or self._engine.answerer is None:
+            return
+        job = self._scheduler.next_job(self._desk.queue, self._desk.watches)
+        if job is None:
+            return
+        self._job = job
+        self._desk.start(job.asked)
+        asked_id = job.asked[0].query.id if job.asked else ""
+        self._report("busy", busy_since_ns=job.started_ns, busy_query=asked_id)
+        self._engine.submit(job)
+
+    def _deliver(self, job: Job) -> None:
+        now_ns = self._clock.mono_ns()
+        self._job = None
+        self._scheduler.note_done(job, now_ns)
+        items: list[Asked | StandingWatch] = [*job.asked, *job.watches]
+        for item, result in zip(items, job.results, strict=True):
+            if isinstance(result, DeviceLost):
+                self._fail(result.message, EXIT_FAILED)
+            if isinstance(result, Answer):
+                since_ns = item.arrived_ns if isinstance(item, Asked) else result.frame.mono_ns
+                result = _timed(result, since_ns, job.started_ns, now_ns)
+            if isinstance(item, Asked):
+                self._deliver_to(item, result)
+            else:
+                self._scheduler.publish_watch(item, result, self._publish)
+        self._desk.working = []
+        self._report("ready", busy_since_ns=None, busy_query="")
+
+    def _deliver_to(self, asked: Asked, result: Answer | MolmoNodeError) -> None:
+        if isinstance(result, Answer):
+            answer = msgspec.structs.replace(result, id=asked.query.id)
+            self._desk.answer(asked, answer)
+            self._publish(answer)
+        else:
+            self._desk.refuse(asked, result)
+
+    def _publish(self, answer: Answer) -> None:
+        key = answer_key(answer.frame.camera, answer.task, answer.watch)
+        self._out.publish(key, answer)
+
+    def _report(self, state: str | None = None, **fields: object) -> None:
+        if self._out.status.state == "failed":
+            return
+        answerer = self._engine.answerer
+        if answerer is not None:
+            fields["model"] = answerer.engine.name if answerer.engine else "none"
+            fields["tasks"] = tuple(sorted(answerer.tasks()))
+        self._out.report(
+            state,  # type: ignore[arg-type]
+            queue_length=len(self._desk.queue),
+            cameras=self._cameras.health(),
+            watches=self._desk.watches.specs,
+            counters=dict(self._desk.counters + self._scheduler.counters),
+            **fields,
+        )
+
+    def _fresh_status(self) -> Status:
+        self._report()
+        return self._out.status
+
+    def _close(self) -> None:
+        reason = self._out.status.detail if self._exit_code else "the worker is shutting down"
+        self._desk.refuse_all(reason)
+        has_ended = self._exit_code != EXIT_HUNG and self._engine.stop(STOP_S)
+        self._desk.close()
+        self._out.close()
+        self._cameras.close()
+        self._transport.close()
+        self._lock.release()
+        if has_ended:
+            self._wake.close()
+        elif not self._exit_code:
+            self._exit_code = 0 if self._job is None else EXIT_HUNG
+
+
+def _timed(answer: Answer, since_ns: int, started_ns: int, now_ns: int) -> Answer:
+    timing = msgspec.structs.replace(
+        answer.timing_ms,
+        wait=max(0.0, (started_ns - since_ns) / 1e6),
+        total=(now_ns - since_ns) / 1e6,
+    )
+    return msgspec.structs.replace(answer, timing_ms=timing)

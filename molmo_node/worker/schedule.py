@@ -1,0 +1,138 @@
+"""What the engine does next: everything that is due on one frame, as one batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+
+from molmo_node.bus.frames import Frame
+from molmo_node.bus.host import host_id
+from molmo_node.clock import SYSTEM_CLOCK, Clock
+from molmo_node.errors import MolmoNodeError
+from molmo_node.imaging import image_size
+from molmo_node.messages import Answer, FrameHeader, FrameRef
+from molmo_node.worker.cameras import Cameras
+from molmo_node.worker.engine_thread import Job
+from molmo_node.worker.queries import Asked, QueryQueue
+from molmo_node.worker.watches import StandingWatch, Watches
+
+BATCH = 8
+SMOOTHING = 0.3
+
+
+class Scheduler:
+    """Chooses the next job: an attached picture, or a camera with questions due.
+
+    Cameras take turns, so that a fast one does not starve the others. Belongs to one thread.
+    """
+
+    def __init__(self, cameras: Cameras, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._cameras = cameras
+        self._clock = clock
+        self._turn = 0
+        self._seen: dict[str, FrameRef] = {}
+        self._job_ms: float | None = None
+        self.counters: Counter[str] = Counter()
+
+    def wait_ms(self, waiting: int) -> float | None:
+        """About how long a question waits behind `waiting` others; None before the first job."""
+        if self._job_ms is None:
+            return None
+        return round(self._job_ms * (1 + waiting // BATCH), 1)
+
+    def note_done(self, job: Job, now_ns: int) -> None:
+        """Learn how long jobs take."""
+        took_ms = (now_ns - job.started_ns) / 1e6
+        last = self._job_ms
+        self._job_ms = took_ms if last is None else last + SMOOTHING * (took_ms - last)
+        self.counters["jobs"] += 1
+
+    def next_job(self, queue: QueryQueue, watches: Watches) -> Job | None:
+        """The next job, or None if nothing is due now. Questions taken leave the queue."""
+        attached = queue.take(lambda asked: asked.image is not None, 1)
+        if attached:
+            return self._attached_job(attached[0])
+        names = self._cameras.names
+        for offset in range(len(names)):
+            name = names[(self._turn + offset) % len(names)]
+            if job := self._camera_job(name, queue, watches):
+                self._turn = (self._turn + offset + 1) % len(names)
+                return job
+        return None
+
+    def publish_watch(
+        self,
+        watch: StandingWatch,
+        result: Answer | MolmoNodeError,
+        publish: Callable[[Answer], None],
+    ) -> None:
+        """Send a watch's answer out; a failure is counted and seen in the status."""
+        if isinstance(result, Answer):
+            watch.draft = result.text or None
+            self.counters["watch_answers"] += 1
+            publish(msgspec.structs.replace(result, watch=watch.spec.name))
+        else:
+            self.counters[f"watch_{result.code}"] += 1
+
+    def _camera_job(self, name: str, queue: QueryQueue, watches: Watches) -> Job | None:
+        receiver = self._cameras.receiver(name)
+        newest, received_ns = receiver.newest, receiver.stats.received_ns
+        if newest is None or received_ns is None:
+            return None
+        now_ns = self._clock.mono_ns()
+        captured_ns = _captured_ns(newest, received_ns)
+        asked = queue.take(lambda asked: self._is_ready(asked, name, captured_ns, now_ns), BATCH)
+        due = self._due(name, newest, watches, now_ns, now_ns - captured_ns)
+        if not asked and not due:
+            return None
+        return Job(name, receiver.take, asked, due, now_ns)
+
+    def _is_ready(self, asked: Asked, name: str, captured_ns: int, now_ns: int) -> bool:
+        """Whether the newest frame of camera `name` is one that this question may be about."""
+        query = asked.query
+        is_here = query.camera == name or (not query.camera and len(self._cameras.names) == 1)
+        if asked.image is not None or not is_here:
+            return False
+        if query.frame == "next" and captured_ns <= asked.arrived_ns:
+            return False
+        return now_ns - captured_ns <= self._most_age_ns(name, query.max_age_ms)
+
+    def _most_age_ns(self, name: str, max_age_ms: float | None) -> int:
+        if max_age_ms is not None:
+            return int(max_age_ms * 1e6)
+        return self._cameras.alive_within_ns(name)
+
+    def _due(
+        self, name: str, newest: FrameHeader, watches: Watches, now_ns: int, age_ns: int
+    ) -> list[StandingWatch]:
+        if self._seen.get(name) == newest.ref:  # a frame is watched once
+            return []
+        due = watches.due(name, now_ns, len(self._cameras.names) == 1)
+        fresh = [w for w in due if age_ns <= self._most_age_ns(name, w.spec.max_age_ms)]
+        if due:
+            self._seen[name] = newest.ref
+        return fresh
+
+    def _attached_job(self, asked: Asked) -> Job:
+        return Job(
+            "", lambda: _attached_frame(asked, self._clock), [asked], [], self._clock.mono_ns()
+        )
+
+
+def _captured_ns(header: FrameHeader, received_ns: int) -> int:
+    """When a frame was captured on this host's monotonic clock; from afar, when it came."""
+    return header.ref.mono_ns if header.ref.host == host_id() else received_ns
+
+
+def _attached_frame(asked: Asked, clock: Clock) -> Frame:
+    assert asked.image is not None
+    encoding, body = asked.image
+    width, height = image_size(body, encoding)
+    ref = FrameRef(
+        camera="", session="attached", seq=0, stamp_ns=clock.wall_ns(), mono_ns=clock.mono_ns()
+    )
+    header = FrameHeader(ref=ref, width=width, height=height, encoding=encoding, nbytes=len(body))
+    return Frame(header, np.frombuffer(body, np.uint8))

@@ -1,0 +1,154 @@
+"""Standing questions: permanent ones from the configuration, leased ones from clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from molmo_node.bus import limits
+from molmo_node.errors import Busy, ConfigError, ProtocolError
+from molmo_node.messages import Question, WatchSpec
+
+
+@dataclass(eq=False)
+class StandingWatch:
+    """A watch and when it is due. `owner` is None for one from the configuration.
+
+    Attributes:
+        next_due_ns: monotonic; due on the first frame at or after it.
+        lease_until_ns: monotonic; None means for ever.
+        draft: the text of its last answer, the engine's draft for the next.
+    """
+
+    spec: WatchSpec
+    owner: bytes | None = None
+    lease_until_ns: int | None = None
+    next_due_ns: int = 0
+    draft: str | None = field(default=None)
+
+
+class Watches:
+    """All watches of a worker. Belongs to one thread."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, StandingWatch] = {}
+
+    @property
+    def specs(self) -> tuple[WatchSpec, ...]:
+        """What stands, for the status."""
+        return tuple(watch.spec for watch in self._by_name.values())
+
+    def replace_permanent(self, specs: list[WatchSpec]) -> None:
+        """Set the configuration's watches; leased ones stay.
+
+        Raises:
+            ConfigError: two of one name, or a spec outside the limits.
+        """
+        leased = {name: w for name, w in self._by_name.items() if w.owner is not None}
+        self._by_name = {}
+        for spec in specs:
+            try:
+                check_spec(spec)
+            except ProtocolError as exc:
+                raise ConfigError(f"watch {spec.name!r}: {exc.message}") from exc
+            if spec.name in self._by_name:
+                raise ConfigError(f"two watches are named {spec.name!r}")
+            self._by_name[spec.name] = StandingWatch(spec)
+        self._by_name = {**leased, **self._by_name}
+
+    def lease(self, owner: bytes, spec: WatchSpec, until_ns: int) -> None:
+        """Make a leased watch, or renew it.
+
+        Raises:
+            ProtocolError: outside the limits, or the name stands for another watch.
+            Busy: too many watches.
+        """
+        check_spec(spec)
+        watch = self._by_name.get(spec.name)
+        if watch is None:
+            self._check_room(owner)
+            self._by_name[spec.name] = StandingWatch(spec, owner, until_ns)
+        elif watch.spec != spec or watch.owner is None:
+            raise ProtocolError(
+                f"another watch is named {spec.name!r}", hint="choose another name for yours"
+            )
+        else:
+            watch.owner, watch.lease_until_ns = owner, until_ns
+
+    def end(self, owner: bytes, name: str) -> None:
+        """End a leased watch; nothing happens if it is not this owner's."""
+        watch = self._by_name.get(name)
+        if watch is not None and watch.owner == owner:
+            del self._by_name[name]
+
+    def expire(self, now_ns: int) -> list[WatchSpec]:
+        """Remove the watches whose lease is over."""
+        over = [
+            watch.spec
+            for watch in self._by_name.values()
+            if watch.lease_until_ns is not None and watch.lease_until_ns <= now_ns
+        ]
+        for spec in over:
+            del self._by_name[spec.name]
+        return over
+
+    def due(self, camera: str, frame_ns: int, is_only_camera: bool) -> list[StandingWatch]:
+        """The watches that a frame captured at `frame_ns` (monotonic) is for.
+
+        Each is then due again one period later; periods that passed without a frame are
+        skipped, never made up for.
+        """
+        found = []
+        for watch in self._by_name.values():
+            is_here = watch.spec.camera == camera or (not watch.spec.camera and is_only_camera)
+            if is_here and frame_ns >= watch.next_due_ns:
+                period_ns = int(1e9 / watch.spec.rate_hz)
+                late_ns = frame_ns - watch.next_due_ns
+                start_ns = watch.next_due_ns if late_ns < period_ns else frame_ns
+                watch.next_due_ns = start_ns + period_ns
+                found.append(watch)
+        return found
+
+    def _check_room(self, owner: bytes) -> None:
+        leased = [watch for watch in self._by_name.values() if watch.owner is not None]
+        own = sum(watch.owner == owner for watch in leased)
+        if len(leased) >= limits.WATCHES or own >= limits.WATCHES_PER_CLIENT:
+            raise Busy(
+                f"{own} watches of yours, {len(leased)} leased in all: no more are taken",
+                hint="end some with `unwatch`",
+            )
+
+
+def check_spec(spec: WatchSpec) -> None:
+    """Hold a watch against the limits.
+
+    Raises:
+        ProtocolError: which field, what was found, what is allowed.
+    """
+    if not limits.NAME.fullmatch(spec.name):
+        raise ProtocolError(f"{spec.name!r} cannot name a watch", hint="use a-z, 0-9, - and _")
+    if not 0 < spec.rate_hz <= limits.WATCH_RATE_HZ:
+        raise ProtocolError(f"rate_hz {spec.rate_hz} is not in (0, {limits.WATCH_RATE_HZ}]")
+    check_question(spec.question)
+
+
+def check_question(question: Question) -> None:
+    """Hold a question against the limits.
+
+    Raises:
+        ProtocolError: which field, what was found, what is allowed.
+    """
+    length = len(question.text.encode())
+    if length > limits.PROMPT_BYTES:
+        raise ProtocolError(f"text of {length} bytes, at most {limits.PROMPT_BYTES} allowed")
+    if question.task in ("point", "count", "ask") and not question.text.strip():
+        raise ProtocolError(f"{question.task} without a text", hint="say what is asked for")
+    if question.schema is not None and len(question.schema) > limits.SCHEMA_BYTES:
+        raise ProtocolError(f"schema is longer than {limits.SCHEMA_BYTES} bytes")
+    roi = question.roi
+    if roi is not None and (
+        min(roi.x_px, roi.y_px) < 0 or min(roi.width_px, roi.height_px) < limits.IMAGE_MIN_SIDE_PX
+    ):
+        raise ProtocolError(
+            f"roi {roi.x_px},{roi.y_px} {roi.width_px}x{roi.height_px} px is no region",
+            hint=f"at least {limits.IMAGE_MIN_SIDE_PX} px a side, inside the frame",
+        )

@@ -20,7 +20,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from molmo_node.models.static_kv import Arena
+from molmo_node.models.static_kv import Arena, Columns
+
+# On the machines of docs/performance.md a forward of 200 tokens still costs as much as one.
+LONGEST_DRAFT = 200
 
 # Changes logits before the choice: [N, tokens] float, with the rows' numbers and the places
 # of the chosen tokens in their answers ([N] int64 each). For benchmarks and tests.
@@ -32,7 +35,7 @@ class Language(Protocol):
 
     vocabulary: int
 
-    def hidden(self, tokens: Tensor, arena: Arena) -> Tensor:
+    def hidden(self, tokens: Tensor, arena: Columns) -> Tensor:
         """Tokens [B, T] where the arena was told they stand → [B, T, hidden], normed."""
         ...
 
@@ -96,7 +99,7 @@ class Row:
         """The tokens of the next forward: what is not stored yet, and a draft."""
         known = list(self.question) if not self._stored else self.said[-1:]
         room = self.max_new - len(self.said) - 1
-        self._draft = self.drafter.propose(self.said)[: max(room, 0)]
+        self._draft = self.drafter.propose(self.said)[: max(min(room, LONGEST_DRAFT), 0)]
         return known + self._draft
 
     @property

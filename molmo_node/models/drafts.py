@@ -6,9 +6,6 @@ from collections.abc import Callable, Sequence
 
 from molmo_node.models.grammar import Grammar
 
-# On the machines of docs/performance.md a forward of 200 tokens still costs as much as one.
-_LONGEST = 200
-
 
 class GrammarDrafter:
     """Drafts the fixed text that follows.
@@ -56,7 +53,7 @@ class PreviousAnswer:
         place = self._aligned(said)
         if place is None:
             return self.otherwise.propose(said)
-        return self.previous[place : place + _LONGEST]
+        return self.previous[place:]
 
     def _aligned(self, said: Sequence[int]) -> int | None:
         """Where the previous answer goes on after what was said; None if they have parted."""

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from molmo_node.models.decoding import Language
+from molmo_node.models.molmo.geometry import TokenLayout
 from molmo_node.models.molmo.modeling import MolmoForConditionalGeneration
 from molmo_node.models.molmo.processing import MolmoProcessor, conversation
 from molmo_node.models.prompts import PointFormat
-from molmo_node.models.static_kv import Arena, ArenaAttend, PrefillAttend, PrefixKV
+from molmo_node.models.static_kv import ArenaAttend, Columns, PrefillAttend, PrefixKV
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,19 @@ class Family(Protocol):
     """A model with its processor, behind one set of verbs."""
 
     point_format: PointFormat
+    answer_start: str
     language: Language
     tokenizer: Any
     end_ids: frozenset[int]
     device: torch.device
     max_positions: int
 
-    def look(self, pixels_hwc: Tensor, max_crops: int | None) -> Look:
-        """Compute the image block of ``(H, W, 3) uint8`` pixels on the model's device."""
+    def cut(self, pixels_hwc: Tensor, max_crops: int | None) -> Any:
+        """Prepare ``(H, W, 3) uint8`` pixels on the model's device for `look`."""
+        ...
+
+    def look(self, cut: Any) -> Look:
+        """Compute the image block of what `cut` gave: the tower and the prefill."""
         ...
 
     def question_ids(self, prompt: str) -> list[int]:
@@ -51,14 +57,20 @@ class Family(Protocol):
         ...
 
 
+# Crops, their masks and the token layout: what `MolmoImageProcessor.cut` gives.
+Cut = tuple[Tensor, Tensor, TokenLayout]
+
+
 class MolmoLanguage:
     """Molmo v1's decoder over an arena."""
 
     def __init__(self, model: MolmoForConditionalGeneration, vocabulary: int) -> None:
         self.model = model
+        # Which experts run depends on the tokens, and a graph cannot branch.
+        self.is_graphable = not model.config.moe_num_experts
         self.vocabulary = vocabulary
 
-    def hidden(self, tokens: Tensor, arena: Arena) -> Tensor:
+    def hidden(self, tokens: Tensor, arena: Columns) -> Tensor:
         embedded = self.model.embed(tokens, None, None)
         return self.model.hidden(embedded, arena.positions, ArenaAttend(arena))
 
@@ -70,6 +82,7 @@ class MolmoFamily:
     """Molmo v1: BOS and the image block first, then " User: … Assistant:"."""
 
     point_format: PointFormat = "percent"
+    answer_start = " "
 
     def __init__(self, model: MolmoForConditionalGeneration, processor: MolmoProcessor) -> None:
         self.model = model.eval()
@@ -82,8 +95,12 @@ class MolmoFamily:
         self.max_positions = int(model.config.max_position_embeddings)
 
     @torch.inference_mode()
-    def look(self, pixels_hwc: Tensor, max_crops: int | None) -> Look:
-        crops, mask, layout = self.processor.image_processor.cut(pixels_hwc, max_crops, self.device)
+    def cut(self, pixels_hwc: Tensor, max_crops: int | None) -> Cut:
+        return self.processor.image_processor.cut(pixels_hwc, max_crops, self.device)
+
+    @torch.inference_mode()
+    def look(self, cut: Cut) -> Look:
+        crops, mask, layout = cut
         kinds = torch.from_numpy(layout.kinds)
         ids = torch.tensor([[self.processor.first_token_id, *self.processor.image_ids(kinds)]])
         index = torch.from_numpy(layout.index)

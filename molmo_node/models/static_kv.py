@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -53,6 +54,24 @@ class PrefillAttend:
     def prefix(self) -> PrefixKV:
         """What was kept, once all layers have run."""
         return PrefixKV(tuple(self.keys), tuple(self.values))
+
+
+class Columns(Protocol):
+    """Places for new keys and values, as attention needs them."""
+
+    @property
+    def mask(self) -> Tensor | None:
+        """[B, 1, T, columns] bool, true where a token may look; None: everywhere."""
+        ...
+
+    @property
+    def positions(self) -> Tensor:
+        """[B, T]: the new tokens' places in their sequences."""
+        ...
+
+    def put(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Store [B, kv_heads, T, head] and give all columns that the mask speaks of."""
+        ...
 
 
 class Arena:
@@ -143,7 +162,7 @@ class ArenaAttend:
     """Attention of new tokens over an arena: query heads that share a key head are folded into
     one, so that nothing is repeated."""
 
-    def __init__(self, arena: Arena) -> None:
+    def __init__(self, arena: Columns) -> None:
         self.arena = arena
         self._mask: Tensor | None = None
 

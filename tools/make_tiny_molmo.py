@@ -14,6 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -144,10 +145,11 @@ def config_keys(flavour: str, layers: int, hidden: int, embedding: int) -> dict[
 
 def random_tensors(config: MolmoConfig, seed: int) -> dict[str, torch.Tensor]:
     """Random weights that keep activations near 1 and logits apart."""
-    generator = torch.Generator().manual_seed(seed)
+    # numpy promises that this old generator gives the same numbers for ever; torch does not.
+    generator = np.random.RandomState(seed)
     tensors = {}
     for name, shape in official_tensors(config).items():
-        value = torch.randn(shape, generator=generator)
+        value = torch.from_numpy(generator.standard_normal(shape).astype(np.float32))
         if name.endswith(("norm.weight", "ln_f.weight", "pre_ln.weight")):
             value = 1 + 0.1 * value
         elif len(shape) == 1 or "embedding" in name.rsplit(".", 1)[-1]:

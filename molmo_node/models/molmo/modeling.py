@@ -83,24 +83,28 @@ class MolmoForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.post_init()
 
     @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any
-    ) -> MolmoForConditionalGeneration:
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
         """Load an official repository or folder, checked before anything is allocated.
 
         Args: as in the library (`dtype`, `device_map`, `revision`, `local_files_only`, …).
+
+        Returns:
+            The model; with `output_loading_info`, the model and the library's account.
 
         Raises:
             ModelError: a file is missing, cut or not of this model.
             ConfigError: config.json is not one of a Molmo v1.
         """
+        if pretrained_model_name_or_path is None:
+            return super().from_pretrained(None, *args, **kwargs)  # a state dict, as it is
         folder, config = prepare_folder(pretrained_model_name_or_path, kwargs)
         kwargs.setdefault("config", config)
-        model: MolmoForConditionalGeneration = super().from_pretrained(folder, *args, **kwargs)
+        loaded = super().from_pretrained(folder, *args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded  # with output_loading_info
         # No official generation_config.json names the end of text; the tokenizer's files do.
         if model.generation_config.eos_token_id is None:
             model.generation_config.eos_token_id = end_of_text_id(folder)
-        return model
+        return loaded
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

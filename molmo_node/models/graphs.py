@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -67,6 +68,7 @@ class GraphedForward:
     def __init__(self, language: Language, device: torch.device, *, is_wanted: bool = True) -> None:
         self.language = language
         self._captured: dict[tuple[int, int], _Captured] = {}
+        self._pool: Any = None  # shared, because only one graph runs at a time
         if not is_wanted:
             self.state = "eager (switched off)"
         elif device.type != "cuda":
@@ -84,6 +86,13 @@ class GraphedForward:
     def forget(self) -> None:
         """Drop all graphs: the arena they were captured on is gone."""
         self._captured.clear()
+
+    @torch.inference_mode()
+    def prepare(self, arena: Arena) -> None:
+        """Capture the shapes of a single question ahead of the first one."""
+        for length in _TOKENS if self.is_graphed else ():
+            arena.place([0], length)
+            self(torch.zeros(1, length, dtype=torch.int64, device=arena.keys[0].device), arena)
 
     def __call__(self, tokens: Tensor, arena: Arena) -> Tensor:
         length = next((size for size in _TOKENS if size >= tokens.shape[1]), None)
@@ -115,8 +124,10 @@ class GraphedForward:
             for _ in range(_WARM_UP_RUNS):
                 self.language.hidden(tokens, view)
         torch.cuda.current_stream().wait_stream(side)
+        if self._pool is None:
+            self._pool = torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, pool=self._pool):
             hidden = self.language.hidden(tokens, view)
         captured = _Captured(graph, tokens, view, hidden)
         self._captured[rows, length] = captured

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from molmo_node.errors import ModelError
+from molmo_node.errors import ConfigError, ModelError
 from molmo_node.messages import TASKS, Question, Task, Timing, Work
 from molmo_node.models.decoding import (
     LONGEST_DRAFT,
@@ -34,9 +34,12 @@ from molmo_node.models.grammar import Grammar, grammar_for
 from molmo_node.models.graphs import GraphedForward
 from molmo_node.models.prompts import prompt_for
 from molmo_node.models.replies import to_reply
-from molmo_node.models.static_kv import Arena, round_up
+from molmo_node.models.static_kv import Arena, PrefixKV, round_up
 
 _FRAMES_KEPT = 3
+# Graphs are bound to their arena, so it is made large enough for most batches and frames.
+_GRAPH_ROWS = 4
+_GRAPH_COLUMNS = 2560
 _MAX_NEW: dict[Task, int] = {
     "point": 768,
     "count": 768,
@@ -142,7 +145,10 @@ class MolmoEngine:
         return frame
 
     def _look(self, pixels: Tensor, max_crops: int | None) -> tuple[Look, float]:
-        cut = self.family.cut(pixels, max_crops)
+        try:
+            cut = self.family.cut(pixels, max_crops)
+        except ConfigError as exc:
+            raise ModelError(exc.message, hint=exc.hint) from exc
         prepared = time.perf_counter()
         look = self.family.look(cut)
         _wait_for(self.family.device)
@@ -210,7 +216,10 @@ class MolmoEngine:
     def _row(self, frame: MolmoFrame, question: Question, previous: str | None) -> Row | Reply:
         """A question made ready to decode, or the reply that says why it cannot be asked."""
         family = self.family
-        ids = family.question_ids(prompt_for(question, family.point_format))
+        try:
+            ids = family.question_ids(prompt_for(question, family.point_format))
+        except ConfigError as exc:
+            return Reply(no_answer=exc.message)
         room = family.max_positions - frame.look.prefix.length - len(ids)
         if room < 1:
             return Reply(
@@ -254,13 +263,21 @@ class MolmoEngine:
         longest = max(len(row.question) + row.max_new for row in rows)
         # A row near its end may be fed beside one with a long draft: room for that padding.
         columns = round_up(prefix.length + longest + LONGEST_DRAFT + 2)
-        if self._arena is None or not self._arena.fits(len(rows), columns, prefix):
-            self._arena = None
-            self._arena = Arena(prefix, len(rows), columns)
-            self.forward.forget()
-        self._arena.load(prefix, len(rows))
-        verifier = Verifier(self.family.language, self._arena, self.hook, self.forward)
+        arena = self._arena_for(prefix, len(rows), columns)
+        arena.load(prefix, len(rows))
+        verifier = Verifier(self.family.language, arena, self.hook, self.forward)
         return decode(verifier, rows, lambda place: is_cancelled(numbers[place]))
+
+    def _arena_for(self, prefix: PrefixKV, rows: int, columns: int) -> Arena:
+        """The arena, made anew where it is too small; with it go the graphs captured on it."""
+        if self._arena is not None and self._arena.fits(rows, columns, prefix):
+            return self._arena
+        if self.forward.is_graphed:
+            rows, columns = max(rows, _GRAPH_ROWS), max(columns, _GRAPH_COLUMNS)
+        self._arena = None
+        self.forward.forget()
+        self._arena = Arena(prefix, rows, columns)
+        return self._arena
 
     def _reply(self, frame: MolmoFrame, question: Question, row: Row) -> Reply:
         text = self.family.answer_text(row.said).strip()
@@ -286,7 +303,9 @@ class MolmoEngine:
     def warm_up(self) -> None:
         """Look at a grey picture and answer once, so that the first question is not slower."""
         grey = np.full((480, 640, 3), 128, dtype=np.uint8)
-        self.ask(self.encode(grey), [Question.point("the middle")])
+        self.ask(self.encode(grey), [Question.read_clock()])
+        if self._arena is not None:
+            self.forward.prepare(self._arena)
         self._frames.clear()
 
     def _free(self) -> None:

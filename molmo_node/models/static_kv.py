@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_GROWTH = 128
+_GROWTH = 256
 
 
 @dataclass(frozen=True)

@@ -171,16 +171,18 @@ class ArenaAttend:
         batch, heads, tokens, width = q.shape
         groups = heads // k.shape[1]
         folded = q.reshape(batch, k.shape[1], groups * tokens, width)
-        mask = self._mask_for(groups, q.device)
+        mask = self._mask_for(groups, q)
         out = functional.scaled_dot_product_attention(folded, keys, values, attn_mask=mask)
         return out.reshape(batch, heads, tokens, width).transpose(1, 2).flatten(2)
 
-    def _mask_for(self, groups: int, device: torch.device) -> Tensor | None:
-        """The arena's mask, once for each of the folded heads."""
+    def _mask_for(self, groups: int, like: Tensor) -> Tensor | None:
+        """The arena's mask, once for each of the folded heads, as numbers that are added."""
         if self.arena.mask is None:
             return None
-        if self._mask is None or self._mask.device != device:
-            self._mask = self.arena.mask.repeat(1, 1, groups, 1).to(device)
+        if self._mask is None or self._mask.device != like.device:
+            allowed = self.arena.mask.repeat(1, 1, groups, 1).to(like.device)
+            blank = torch.zeros(allowed.shape, dtype=like.dtype, device=like.device)
+            self._mask = blank.masked_fill(~allowed, float("-inf"))
         return self._mask
 
 

@@ -49,17 +49,18 @@ class RotaryTable(nn.Module):
         self.head_dim = config.head_dim
 
     def forward(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """[B, T] int64 → two of [B, 1, T, head]."""
+        """[B, T] int64 → cos and sin [B, 1, T, head], the first half of sin negated."""
         exponents = torch.arange(0, self.head_dim, 2, device=positions.device).float()
         inverse = 1.0 / (self.theta ** (exponents / self.head_dim))
         angles = positions[:, None, :, None].float() * inverse
-        angles = torch.cat((angles, angles), dim=-1)
-        return angles.cos().to(dtype), angles.sin().to(dtype)
+        cos, sin = angles.cos().to(dtype), angles.sin().to(dtype)
+        return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((-second, first), dim=-1) * sin
+    half = x.shape[-1] // 2
+    # `sin` has its first half negated: (-b, a) * sin is (b, a) * (-sin, sin).
+    return x * cos + torch.roll(x, half, dims=-1) * sin
 
 
 class SelfAttention(nn.Module):
@@ -82,13 +83,17 @@ class SelfAttention(nn.Module):
         self, x: Tensor, rotary: tuple[Tensor, Tensor], layer: int, attend: Attend
     ) -> Tensor:
         """[B, T, hidden] → [B, T, hidden]."""
-        q, k, v = self.att_proj(x).split(self.sizes, dim=-1)
+        fused = self.att_proj(x)
         if self.has_qk_norm:
-            q, k = self.q_norm(q), self.k_norm(k)
-        q = q.unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2)
-        k = k.unflatten(-1, (self.kv_heads, self.head_dim)).transpose(1, 2)
-        v = v.unflatten(-1, (self.kv_heads, self.head_dim)).transpose(1, 2)
-        return self.attn_out(attend(layer, _rotate(q, *rotary), _rotate(k, *rotary), v))
+            q, k, v = fused.split(self.sizes, dim=-1)
+            fused = torch.cat((self.q_norm(q), self.k_norm(k), v), dim=-1)
+        heads = fused.view(*x.shape[:-1], -1, self.head_dim).transpose(1, 2)
+        # Queries and keys turn together: half the small operations of a short forward.
+        turned, last = self.heads + self.kv_heads, self.kv_heads
+        qk = _rotate(heads[:, :turned], *rotary)
+        return self.attn_out(
+            attend(layer, qk[:, : self.heads], qk[:, self.heads :], heads[:, -last:])
+        )
 
 
 class DenseBlock(SelfAttention):

@@ -24,9 +24,11 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+import yaml
 
 from molmo_node.errors import ConfigError, DeviceLost, ModelError
 from molmo_node.messages import TASKS, Point, Question, Task, Timing, Work
@@ -132,6 +134,19 @@ class ScriptedEngine:
         return ScriptedAnswer(
             no_answer=f"the script has no answer for {question.task} {question.text!r}"
         )
+
+
+def load_scripted(path: str, **_options: Any) -> ScriptedEngine:
+    """The engine of a script file.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no script.
+    """
+    try:
+        script = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as exc:
+        raise ConfigError(f"script {path}: cannot be read") from exc
+    return ScriptedEngine(script)
 
 
 def _reply(rule: ScriptedAnswer, decode_ms: float) -> Reply:

@@ -15,7 +15,8 @@ def photo_like(width: int, height: int, count: int) -> ImagesNHWC:
     """Gradients, edges and sensor noise that move a little from picture to picture.
 
     Returns:
-        ``(count, H, W, 3) uint8, rgb8, C-contiguous``; a 720p one is a JPEG of about 135 kB, as photographs are.
+        ``(count, H, W, 3) uint8, rgb8, C-contiguous``; a 720p one is a JPEG of about 135 kB,
+        as photographs are.
     """
     rng = np.random.default_rng(7)
     scene = _scene(width, height, rng)

@@ -13,6 +13,7 @@ import queue
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,15 +81,24 @@ class CameraNode:
         self._clock = clock
         run_dir = ensure_run_dir(options.run_dir)
         node = f"camera.{options.name}"
-        self._lock = NodeLock(run_dir, NodeEntry(node, "camera", os.getpid(), options.address.text))
         self._wake = Wake()
         self._states: queue.SimpleQueue[tuple[NodeState, str]] = queue.SimpleQueue()
         self._is_stopping = self._is_hung = False
         self._sent_ns: deque[int] = deque(maxlen=128)
         self._last: FrameHeader | None = None
-        self._transport = Transport(options.security)
-        self._out = Broadcaster(self._transport, options.address, node, "camera", clock)
-        self._frames = FramePublisher(self._transport, options.address, options.name, self._to_jpeg)
+        entry = NodeEntry(node, "camera", os.getpid(), options.address.text)
+        with ExitStack() as undo:  # a taken port leaves nothing behind
+            undo.callback(self._wake.close)
+            self._lock = NodeLock(run_dir, entry)
+            undo.callback(self._lock.release)
+            self._transport = Transport(options.security)
+            undo.callback(self._transport.close)
+            self._out = Broadcaster(self._transport, options.address, node, "camera", clock)
+            undo.callback(self._out.close)
+            self._frames = FramePublisher(
+                self._transport, options.address, options.name, self._to_jpeg
+            )
+            undo.pop_all()
         self._loop = CaptureLoop(
             make_source or SourceFactory(options.spec, clock),
             self._publish,

@@ -10,6 +10,9 @@ from molmo_node.messages import WatchSpec
 from molmo_node.worker.door import check_spec
 
 
+EARLY_SHARE = 0.25
+
+
 @dataclass(eq=False)
 class StandingWatch:
     """A watch and when it is due. `owner` is None for one from the configuration.
@@ -98,13 +101,14 @@ class Watches:
         """The watches that a frame captured at `frame_ns` (monotonic) is for.
 
         Each is then due again one period later; periods that passed without a frame are
-        skipped, never made up for.
+        skipped, never made up for. A frame that is a little early counts: a watch at the
+        camera's own rate sees every frame, though no two are quite one period apart.
         """
         found = []
         for watch in self._by_name.values():
             is_here = watch.spec.camera == camera or (not watch.spec.camera and is_only_camera)
-            if is_here and frame_ns >= watch.next_due_ns:
-                period_ns = int(1e9 / watch.spec.rate_hz)
+            period_ns = int(1e9 / watch.spec.rate_hz)
+            if is_here and frame_ns >= watch.next_due_ns - period_ns * EARLY_SHARE:
                 late_ns = frame_ns - watch.next_due_ns
                 start_ns = watch.next_due_ns if late_ns < period_ns else frame_ns
                 watch.next_due_ns = start_ns + period_ns

@@ -122,7 +122,9 @@ def test_a_refused_peer_does_not_storm(server, keys_dir, tmp_path, open_transpor
     transport = open_transport(other_keys(tmp_path, keys_dir, case))
     at_server = PeerMonitor(server.socket)
     knocks = []
-    knocking = transport.connection(zmq.SUB, STATUS, [server.address], BROADCAST_PART, clock=clock)
+    knocking = transport.connect_watched(
+        zmq.SUB, STATUS, server.address, BROADCAST_PART, clock=clock
+    )
 
     wait_for(lambda: [e for e in knocking.drain() if e.change == "refused"], 1.0, "a refusal")
     # Twenty times as long as libzmq waits between two tries of its own.
@@ -150,7 +152,9 @@ def test_the_refusal_is_over_when_the_key_is_allowed(server, keys_dir, tmp_path,
     clock = FakeClock()
     security = other_keys(tmp_path, keys_dir, "unknown")
     transport = open_transport(security)
-    knocking = transport.connection(zmq.SUB, STATUS, [server.address], BROADCAST_PART, clock=clock)
+    knocking = transport.connect_watched(
+        zmq.SUB, STATUS, server.address, BROADCAST_PART, clock=clock
+    )
     wait_for(lambda: knocking.drain() and knocking.refusal, 1.0, "a refusal")
 
     allowed = keys_dir / "allowed" / "newcomer.key"

@@ -214,7 +214,7 @@ def test_a_lost_device_ends_the_worker_and_tells_the_asker(start, client):
 def test_an_engine_that_hangs_is_given_up(start, client):
     worker = start(SLOW, longest_query_s=0.2)
     when_ready(client)
-    with pytest.raises(WorkerLost):
+    with pytest.raises(WorkerLost, match="hangs"):
         client.ask("why?")
     assert worker.wait() == 70
 

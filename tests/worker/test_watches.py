@@ -38,7 +38,13 @@ def test_a_watch_keeps_its_rate_on_a_faster_camera(watches):
 
 def test_a_frame_a_little_late_does_not_shift_the_beat(watches):
     watches.replace_permanent([spec(rate_hz=1.0)])
-    assert due_at(watches, 100.0, 101.05, 101.99, 102.01) == [100.0, 101.05, 102.01]
+    assert due_at(watches, 100.0, 101.05, 101.5, 102.01) == [100.0, 101.05, 102.01]
+
+
+def test_a_watch_at_the_cameras_rate_sees_every_frame_though_they_jitter(watches):
+    watches.replace_permanent([spec(rate_hz=30.0)])
+    frames_s = [100 + number / 30 + (-1) ** number * 0.004 for number in range(60)]
+    assert due_at(watches, *frames_s) == frames_s
 
 
 def test_periods_without_a_frame_are_never_made_up_for(watches):

@@ -157,7 +157,6 @@ class Desk:
         waiting = self.queue.remove(lambda _: True) if with_queue else []
         for asked in [*self.working, *waiting]:
             self.refuse(asked, WorkerLost(reason, hint="ask again when it is back"))
-            self._last_words_ns = self._clock.mono_ns()
 
     def close(self) -> None:
         """Close after what was said is sent."""
@@ -264,4 +263,5 @@ class Desk:
                 raise
             self.counters["undeliverable"] += 1
             return False
+        self._last_words_ns = self._clock.mono_ns()
         return True

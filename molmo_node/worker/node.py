@@ -174,7 +174,7 @@ class WorkerNode:
     def _watch_engine(self) -> None:
         """Follow loading to its end, say when the engine is busy, and notice when it hangs."""
         if self._engine.load_error is not None:
-            self._fail(self._engine.load_error.message, EXIT_FAILED)
+            self._fail(str(self._engine.load_error), EXIT_FAILED)
         elif self._engine.answerer is None:
             if self._engine.load_pct != self._out.status.load_pct:
                 self._report(load_pct=self._engine.load_pct)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.support.machine import at_least, within
-from tests.support.stack import Process, Stack
+from tests.support.stack import Stack
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.process

@@ -147,9 +147,16 @@ class Desk:
             self.counters[error.code] += 1
             self._send_error(asked.client, asked.query.id, error)
 
+    def refuse_begun(self, reason: str) -> None:
+        """Refuse what is being worked on: the worker fails. The clients ask the rest again."""
+        self._lose(self.working, reason)
+
     def refuse_all(self, reason: str) -> None:
         """Refuse what is being worked on and all that waits: the worker stops."""
-        for asked in [*self.working, *self.queue.remove(lambda _: True)]:
+        self._lose([*self.working, *self.queue.remove(lambda _: True)], reason)
+
+    def _lose(self, lost: list[Asked], reason: str) -> None:
+        for asked in lost:
             self.refuse(asked, WorkerLost(reason, hint="ask again when it is back"))
 
     def close(self) -> None:

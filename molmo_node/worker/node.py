@@ -277,9 +277,10 @@ class WorkerNode:
         return self._out.status
 
     def _close(self) -> None:
-        has_failed = bool(self._exit_code)
-        reason = self._out.status.detail if has_failed else "the worker is shutting down"
-        self._desk.refuse_all(reason, with_queue=not has_failed)
+        if self._exit_code:
+            self._desk.refuse_begun(self._out.status.detail)
+        else:
+            self._desk.refuse_all("the worker is shutting down")
         has_ended = self._exit_code != EXIT_HUNG and self._engine.stop(STOP_S)
         self._desk.close()
         self._out.close()

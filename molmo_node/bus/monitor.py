@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,9 @@ _KINDS: dict[int, PeerChange] = {
 }
 
 
+BROKEN_HANDSHAKES = 3
+
+
 @dataclass(frozen=True)
 class PeerEvent:
     """A change of one connection. `endpoint` is as libzmq names it (the remote, if known)."""
@@ -34,12 +38,10 @@ class PeerMonitor:
 
     def __init__(self, watched: zmq.Socket[bytes]) -> None:
         self._watched = watched
-        self._kinds = dict(_KINDS)
-        if watched.mechanism != zmq.CURVE:
-            # Without keys it only means that the peer died, or was stopped, in mid-handshake.
-            del self._kinds[int(zmq.Event.HANDSHAKE_FAILED_NO_DETAIL)]
+        self._has_keys = watched.mechanism == zmq.CURVE
+        self._broken: Counter[str] = Counter()
         events = 0
-        for event in self._kinds:
+        for event in _KINDS:
             events |= event
         self.socket: zmq.Socket[bytes] = watched.get_monitor_socket(events)
 
@@ -48,10 +50,20 @@ class PeerMonitor:
         events: list[PeerEvent] = []
         while has_message(self.socket):
             fields = parse_monitor_message(self.socket.recv_multipart(zmq.NOBLOCK))
-            if change := self._kinds.get(int(fields["event"])):
-                endpoint = fields["endpoint"].decode(errors="replace")
+            endpoint = fields["endpoint"].decode(errors="replace")
+            if change := self._change(int(fields["event"]), endpoint):
                 events.append(PeerEvent(change, endpoint))
         return events
+
+    def _change(self, event: int, endpoint: str) -> PeerChange | None:
+        if event == zmq.Event.HANDSHAKE_SUCCEEDED:
+            self._broken.pop(endpoint, None)
+        if event == zmq.Event.HANDSHAKE_FAILED_NO_DETAIL and not self._has_keys:
+            # Without keys a handshake also breaks because the peer dies in it; again and again
+            # it breaks where the peer wants keys (and was faster than our reading of it).
+            self._broken[endpoint] += 1
+            return "refused" if self._broken[endpoint] >= BROKEN_HANDSHAKES else None
+        return _KINDS.get(event)
 
     def close(self) -> None:
         """Stop watching; the watched socket stays open."""

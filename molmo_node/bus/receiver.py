@@ -27,6 +27,9 @@ from molmo_node.messages import FrameHeader
 log = logging.getLogger(__name__)
 
 RATE_WINDOW = 20
+LATE_NS = 200_000_000  # so much longer on its way than the frame before: it waited in a buffer
+SETTLE_MS = 50  # how long a newer one than a late frame is waited for
+SETTLE_NS = 300_000_000  # and all in all
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,9 @@ class FrameReceiver:
         self._arrival = threading.Condition()
         self._header: FrameHeader | None = None
         self._body: NDArray[np.uint8] | None = None
+        self._last: FrameHeader | None = None  # received, not yet shown to the consumer
+        self._last_body: NDArray[np.uint8] | None = None
+        self._shown_way_ns: int | None = None
         self._past_sessions: deque[str] = deque(maxlen=64)
         self._arrivals_ns: list[int] = []
         self._received = self._gaps = self._rejected = self._repeated = 0
@@ -195,9 +201,16 @@ class FrameReceiver:
             log.info("camera peer", extra={"camera": self.camera, "change": event.change})
 
     def _drain(self, socket: zmq.Socket[bytes]) -> bool:
-        """Empty the socket; only the last message's bytes are kept."""
+        """Empty the socket; only the last message is kept and shown.
+
+        After a pause (SIGSTOP, a busy machine) old frames lie in the buffers of both sides: they
+        are passed over, although they come in several portions.
+        """
         has_new = False
-        while has_message(socket):
+        until_ns = self._clock.mono_ns() + SETTLE_NS
+        while has_message(socket) or (
+            has_new and self._is_late(until_ns) and socket.poll(SETTLE_MS)
+        ):
             # Copies: a notice is small, and pyzmq's own frame objects cost more than its bytes.
             parts = socket.recv_multipart(zmq.NOBLOCK)
             try:
@@ -207,6 +220,8 @@ class FrameReceiver:
                 self._rejected += 1
                 self._is_valid = False
                 log.warning("frame rejected", extra={"camera": self.camera, "why": exc.message})
+        if has_new:
+            self._show()
         return has_new
 
     def _accept(self, socket: zmq.Socket[bytes], parts: list[bytes]) -> bool:
@@ -229,20 +244,35 @@ class FrameReceiver:
         return True
 
     def _keep(self, header: FrameHeader, body: NDArray[np.uint8] | None) -> None:
-        last = self._header
+        last = self._last
         if last is not None and last.ref.session == header.ref.session:
             self._gaps += header.ref.seq - last.ref.seq - 1
         elif last is not None:
             self._past_sessions.append(last.ref.session)
+            self._shown_way_ns = None
         self._path = f"ring {header.shm.name}" if header.shm else f"{header.encoding} over socket"
         self._received += 1
         self._arrivals_ns = [*self._arrivals_ns[-RATE_WINDOW:], self._clock.mono_ns()]
+        self._last, self._last_body = header, body
+
+    def _way_ns(self) -> int:
+        """From capture to arrival; other hosts' clocks make it a number to compare only."""
+        assert self._last is not None
+        return self._arrivals_ns[-1] - self._last.ref.mono_ns
+
+    def _is_late(self, until_ns: int) -> bool:
+        if self._shown_way_ns is None or self._clock.mono_ns() >= until_ns:
+            return False
+        return self._way_ns() - self._shown_way_ns > LATE_NS
+
+    def _show(self) -> None:
+        self._shown_way_ns = self._way_ns()
         with self._arrival:
-            self._header, self._body = header, body
+            self._header, self._body = self._last, self._last_body
             self._arrival.notify_all()
 
     def _is_newer(self, header: FrameHeader) -> bool:
-        last, session = self._header, header.ref.session
+        last, session = self._last, header.ref.session
         if last is not None and last.ref.session == session:
             return header.ref.seq > last.ref.seq
         return session not in self._past_sessions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from molmo_node.bus import wire
+from molmo_node.bus import limits, wire
 from molmo_node.bus.address import Address, node_address
 from molmo_node.bus.lock import running_nodes
 from molmo_node.bus.rundir import default_run_dir
@@ -13,7 +13,7 @@ from molmo_node.bus.sockets import Security, Transport
 from molmo_node.client.link import Link
 from molmo_node.client.request import Request
 from molmo_node.clock import SYSTEM_CLOCK
-from molmo_node.errors import MolmoNodeError
+from molmo_node.errors import MolmoNodeError, ProtocolError
 from molmo_node.messages import (
     FrameChoice,
     Ping,
@@ -72,7 +72,17 @@ class Core:
         timeout_s: float,
         image: bytes | None,
     ) -> Request:
-        """Send a question; a picture of the asker's own makes it about that picture."""
+        """Send a question; a picture of the asker's own makes it about that picture.
+
+        Raises:
+            ProtocolError: the picture is too large to be sent: the worker's socket would only
+                break the connection, again and again.
+        """
+        if image is not None and len(image) > limits.FRAME_BYTES:
+            raise ProtocolError(
+                f"picture of {len(image)} bytes, at most {limits.FRAME_BYTES} allowed",
+                hint="send it smaller, or compressed",
+            )
         query = Query(
             id=self.link.new_id(),
             question=question,

@@ -149,15 +149,17 @@ class Desk:
             self.counters[error.code] += 1
             self._send_error(asked.client, asked.query.id, error)
 
-    def refuse_all(self, reason: str, with_queue: bool) -> None:
-        """Refuse what is being worked on; and all that waits, if no other worker follows.
+    def refuse_begun(self, reason: str) -> None:
+        """Refuse what is being worked on: the worker fails. The clients ask the rest again."""
+        self._lose(self.working, reason)
 
-        What waits is otherwise left unanswered: its clients ask the next worker.
-        """
-        waiting = self.queue.remove(lambda _: True) if with_queue else []
-        for asked in [*self.working, *waiting]:
+    def refuse_all(self, reason: str) -> None:
+        """Refuse what is being worked on and all that waits: the worker stops."""
+        self._lose([*self.working, *self.queue.remove(lambda _: True)], reason)
+
+    def _lose(self, lost: list[Asked], reason: str) -> None:
+        for asked in lost:
             self.refuse(asked, WorkerLost(reason, hint="ask again when it is back"))
-            self._last_words_ns = self._clock.mono_ns()
 
     def close(self) -> None:
         """Close after what was said is sent."""
@@ -264,4 +266,5 @@ class Desk:
                 raise
             self.counters["undeliverable"] += 1
             return False
+        self._last_words_ns = self._clock.mono_ns()
         return True

@@ -179,7 +179,7 @@ class WorkerNode:
     def _watch_engine(self) -> None:
         """Follow loading to its end, say when the engine is busy, and notice when it hangs."""
         if self._engine.load_error is not None:
-            self._fail(self._engine.load_error.message, EXIT_FAILED)
+            self._fail(str(self._engine.load_error), EXIT_FAILED)
         elif self._engine.answerer is None:
             if self._engine.load_pct != self._out.status.load_pct:
                 self._report(load_pct=self._engine.load_pct)
@@ -282,9 +282,10 @@ class WorkerNode:
         return self._out.status
 
     def _close(self) -> None:
-        has_failed = bool(self._exit_code)
-        reason = self._out.status.detail if has_failed else "the worker is shutting down"
-        self._desk.refuse_all(reason, with_queue=not has_failed)
+        if self._exit_code:
+            self._desk.refuse_begun(self._out.status.detail)
+        else:
+            self._desk.refuse_all("the worker is shutting down")
         has_ended = self._exit_code != EXIT_HUNG and self._engine.stop(STOP_S)
         self._desk.close()
         self._out.close()

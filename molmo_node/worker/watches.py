@@ -9,7 +9,6 @@ from molmo_node.errors import Busy, ConfigError, ProtocolError
 from molmo_node.messages import WatchSpec
 from molmo_node.worker.door import check_spec
 
-
 EARLY_SHARE = 0.25
 
 

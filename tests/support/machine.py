@@ -51,6 +51,18 @@ def within(what: str, measured_s: float, limit_s: float) -> None:
     pytest.fail(f"{figure}; {reason or 'calm machine'}")
 
 
+def at_least(what: str, share: float, floor: float) -> None:
+    """Hold a share that a late machine lowers to its floor; as `within`."""
+    figure = f"{what}: {share:.1%}, at least {floor:.0%}"
+    print(figure)
+    if share >= floor:
+        return
+    reason = overload()
+    if reason and share >= floor / 2:
+        pytest.skip(f"{figure}; {reason}")
+    pytest.fail(f"{figure}; {reason or 'calm machine'}")
+
+
 def interpreter_start_s() -> float:
     """How long `molmo-node --version` takes here and now: what a start costs before any work."""
     from_s = time.monotonic()

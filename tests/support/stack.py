@@ -28,11 +28,11 @@ STOP_S = 6.0
 class Process:
     """A child with its output kept."""
 
-    def __init__(self, argv: list[str], env: dict[str, str]) -> None:
+    def __init__(self, argv: list[str], env: dict[str, str], keep_lines: int = 400) -> None:
         self.popen = subprocess.Popen(
             argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        self.lines: deque[str] = deque(maxlen=400)
+        self.lines: deque[str] = deque(maxlen=keep_lines)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -90,8 +90,14 @@ class Stack:
 
     def start(self, name: str, *args: str, env: dict[str, str] | None = None) -> Process:
         """Start `molmo-node ARGS`."""
+        return self.run(name, [sys.executable, "-m", "molmo_node", *args], env)
+
+    def run(
+        self, name: str, argv: list[str], env: dict[str, str] | None = None, keep_lines: int = 400
+    ) -> Process:
+        """Start a program whose default run_dir is this stack's."""
         full_env = {**os.environ, "MOLMO_NODE_RUN_DIR": str(self.run_dir), **(env or {})}
-        process = Process([sys.executable, "-m", "molmo_node", *args], full_env)
+        process = Process(argv, full_env, keep_lines)
         if name in self.processes:
             self._ended.append(self.processes[name])
         self.processes[name] = process
@@ -154,7 +160,9 @@ class Stack:
             return status.node == "worker" and status.state == "ready" and alive >= set(cameras)
 
         wait_for(lambda: "worker" in self.nodes(), START_S, f"a worker\n{self.output()}")
-        return self.wait_status(client, is_ready, what=f"a ready worker that sees {cameras}")
+        status = self.wait_status(client, is_ready, what=f"a ready worker that sees {cameras}")
+        client.status()  # the connection that asks stands too
+        return status
 
     def nodes(self) -> dict[str, int]:
         """The living nodes' pids."""

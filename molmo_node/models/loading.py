@@ -14,6 +14,7 @@ from molmo_node.errors import ConfigError, DeviceLost, ModelError
 from molmo_node.models.faults import is_device_lost, is_out_of_memory
 from molmo_node.models.hub import snapshot
 from molmo_node.models.molmo_engine import MolmoEngine
+from molmo_node.models.safetensors_files import read_header, weight_files
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +139,6 @@ def _molmo2(folder: Path, device: str, dtype: torch.dtype) -> Any:
         raise ModelError(
             f"{folder}: this transformers has no Molmo2", hint="pip install -U transformers"
         ) from exc
-    from molmo_node.models.molmo.checkpoint import read_header, weight_files
     from molmo_node.models.molmo2 import Molmo2Family
 
     for file in weight_files(folder):

@@ -17,6 +17,8 @@ from molmo_node.models.registry import load_engine
 from molmo_node.models.static_kv import Arena, round_up
 from tests.models.picture import golden_picture
 from tests.models.scripting import noise, percent_answer, say
+from tests.models.served import block_pictures, direct_points
+from tools import make_pointing_molmo
 
 pytestmark = pytest.mark.model
 
@@ -306,3 +308,20 @@ def test_work_of_a_known_answer_is_nothing(engine: MolmoEngine) -> None:
     frame = engine.encode(PICTURE)
     engine.ask(frame, [Question.read_gauge()])
     assert engine.ask(frame, [Question.read_gauge()])[0].work == Work()
+
+
+@pytest.mark.parametrize("max_crops", [1, 4])
+def test_the_served_engine_points_where_the_class_called_directly_points(
+    tmp_path_factory, max_crops: int
+) -> None:
+    folder = make_pointing_molmo.make(tmp_path_factory.mktemp("pointing") / "7b-d")
+    engine = load_engine(str(folder), device="cpu", max_crops=max_crops, is_warm=False)
+    pictures = block_pictures(8)
+    seen = set()
+    for picture in pictures:
+        want = direct_points(folder, picture, "disc", max_crops=max_crops)
+        reply = engine.ask(engine.encode(picture), [Question.point("disc")])[0]
+        assert [(p.x_px, p.y_px) for p in reply.points] == [(p.x_px, p.y_px) for p in want]
+        assert reply.work.decode_forwards <= 5
+        seen.add((want[0].x_px, want[0].y_px))
+    assert len(seen) >= 3, "the pictures must make a difference"

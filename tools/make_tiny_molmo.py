@@ -162,20 +162,9 @@ def random_tensors(config: MolmoConfig, seed: int) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def make(
-    folder: Path,
-    flavour: str = "7b-d",
-    *,
-    layers: int = 3,
-    hidden: int = 64,
-    embedding: int = 1024,
-    seed: int = 0,
-) -> Path:
-    """Write a whole checkpoint folder, weights in two shards, and give it back."""
-    folder.mkdir(parents=True, exist_ok=True)
-    keys = config_keys(flavour, layers, hidden, embedding)
-    (folder / "config.json").write_text(json.dumps(keys, indent=2))
-    preprocessor = {
+def preprocessor_keys() -> dict[str, Any]:
+    """preprocessor_config.json as the published repositories have it."""
+    return {
         "image_processor_type": "MolmoImageProcessor",
         "processor_class": "MolmoProcessor",
         "auto_map": {"AutoProcessor": "preprocessing_molmo.MolmoProcessor"},
@@ -190,13 +179,29 @@ def make(
         "image_mean": [0.48145466, 0.4578275, 0.40821073],
         "image_std": [0.26862954, 0.26130258, 0.27577711],
     }
-    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor, indent=2))
+
+
+def make(
+    folder: Path,
+    flavour: str = "7b-d",
+    *,
+    layers: int = 3,
+    hidden: int = 64,
+    embedding: int = 1024,
+    seed: int = 0,
+) -> Path:
+    """Write a whole checkpoint folder, weights in two shards, and give it back."""
+    folder.mkdir(parents=True, exist_ok=True)
+    keys = config_keys(flavour, layers, hidden, embedding)
+    (folder / "config.json").write_text(json.dumps(keys, indent=2))
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor_keys(), indent=2))
     make_tokenizer(flavour, embedding).save_pretrained(folder)
-    _save_shards(folder, random_tensors(MolmoConfig.from_dict(keys), seed))
+    save_shards(folder, random_tensors(MolmoConfig.from_dict(keys), seed))
     return folder
 
 
-def _save_shards(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
+def save_shards(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Write the weights as two files and their index."""
     names = sorted(tensors)
     parts = [names[: len(names) // 2], names[len(names) // 2 :]]
     weight_map = {}

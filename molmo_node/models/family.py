@@ -61,13 +61,18 @@ class Family(Protocol):
 Cut = tuple[Tensor, Tensor, TokenLayout]
 
 
+def is_on_one_device(model: Any) -> bool:
+    """Whether accelerate left a model in one place; a CUDA graph cannot span several."""
+    return len(set(getattr(model, "hf_device_map", {}).values())) <= 1
+
+
 class MolmoLanguage:
     """Molmo v1's decoder over an arena."""
 
     def __init__(self, model: MolmoForConditionalGeneration, vocabulary: int) -> None:
         self.model = model
         # Which experts run depends on the tokens, and a graph cannot branch.
-        self.is_graphable = not model.config.moe_num_experts
+        self.is_graphable = not model.config.moe_num_experts and is_on_one_device(model)
         self.vocabulary = vocabulary
 
     def hidden(self, tokens: Tensor, arena: Columns) -> Tensor:

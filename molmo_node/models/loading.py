@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -14,9 +14,11 @@ from molmo_node.errors import ConfigError, DeviceLost, ModelError
 from molmo_node.models.faults import is_device_lost, is_out_of_memory
 from molmo_node.models.hub import snapshot
 from molmo_node.models.molmo_engine import MolmoEngine
+from molmo_node.models.safetensors_files import read_header, weight_files
 
 log = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
 _DTYPES = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -60,24 +62,30 @@ def load_molmo(
     kind = _model_type(folder)
     place, number_type = _device(device), _dtype(dtype, device)
     if place != "auto":
-        torch.empty(0, device=place)  # an unknown device fails here, before gigabytes are read
+        # A device that is not there fails here, before gigabytes are read.
+        _safely(spec, lambda: torch.empty(0, device=place))
     tell(5.0)
-    try:
-        family = _FAMILIES[kind](folder, place, number_type)
-        tell(90.0)
-        engine = MolmoEngine(
-            family, spec, max_crops=max_crops, full_text=full_text, use_graphs=use_graphs
-        )
-        if is_warm:
-            engine.warm_up()
-    except (RuntimeError, MemoryError) as exc:
-        raise _failure(spec, exc) from exc
+    family = _safely(spec, lambda: _FAMILIES[kind](folder, place, number_type))
+    tell(90.0)
+    engine = MolmoEngine(
+        family, spec, max_crops=max_crops, full_text=full_text, use_graphs=use_graphs
+    )
+    if is_warm:
+        _safely(spec, engine.warm_up)
     log.info(
         "model loaded",
         extra={"model": spec, "device": str(family.device), "execution": engine.execution},
     )
     tell(100.0)
     return engine
+
+
+def _safely(spec: str, step: Callable[[], _T]) -> _T:
+    """Run a step of loading; what the device says becomes an error of ours."""
+    try:
+        return step()
+    except (RuntimeError, MemoryError) as exc:
+        raise _failure(spec, exc) from exc
 
 
 def _failure(spec: str, exc: BaseException) -> ModelError:
@@ -109,6 +117,8 @@ def _device(name: str) -> str:
             torch.device(name)
         except RuntimeError as exc:
             raise ConfigError(f"{name!r} is no device", hint="auto, cpu, cuda or cuda:1") from exc
+        if name.startswith("cuda") and not torch.cuda.is_available():
+            raise ConfigError(f"{name}: no CUDA device is available", hint="--device cpu, or auto")
         return name
     return "auto" if torch.cuda.is_available() else "cpu"
 
@@ -138,7 +148,6 @@ def _molmo2(folder: Path, device: str, dtype: torch.dtype) -> Any:
         raise ModelError(
             f"{folder}: this transformers has no Molmo2", hint="pip install -U transformers"
         ) from exc
-    from molmo_node.models.molmo.checkpoint import read_header, weight_files
     from molmo_node.models.molmo2 import Molmo2Family
 
     for file in weight_files(folder):

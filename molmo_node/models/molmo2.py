@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import BatchFeature, DynamicCache
 
 from molmo_node.errors import ConfigError
-from molmo_node.models.family import Look
+from molmo_node.models.family import Look, is_on_one_device
 from molmo_node.models.prompts import PointFormat
 from molmo_node.models.static_kv import Columns, PrefixKV
 
@@ -42,10 +42,9 @@ class _ColumnsCache:
 class Molmo2Language:
     """Molmo2's decoder over an arena."""
 
-    is_graphable = True
-
     def __init__(self, model: Any, vocabulary: int) -> None:
         self.model = model
+        self.is_graphable = is_on_one_device(model)
         self.vocabulary = vocabulary
 
     def hidden(self, tokens: Tensor, arena: Columns) -> Tensor:

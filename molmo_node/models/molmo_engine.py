@@ -5,67 +5,28 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 from torch import Tensor
 
 from molmo_node.errors import ConfigError, ModelError
 from molmo_node.messages import TASKS, Question, Task, Timing, Work
-from molmo_node.models.decoding import (
-    LONGEST_DRAFT,
-    Drafter,
-    LogitsHook,
-    NoDraft,
-    Row,
-    Spent,
-    Verifier,
-    decode,
-)
-from molmo_node.models.drafts import GrammarDrafter, PreviousAnswer
+from molmo_node.models.decoding import LONGEST_DRAFT, LogitsHook, Row, Spent, Verifier, decode
 from molmo_node.models.engine import ImageHWC, Reply, never_cancelled
 from molmo_node.models.family import Family, Look
 from molmo_node.models.faults import guarded
-from molmo_node.models.grammar import Grammar, grammar_for
+from molmo_node.models.frames import MolmoFrame, upload
 from molmo_node.models.graphs import GraphedForward
-from molmo_node.models.prompts import prompt_for
 from molmo_node.models.replies import to_reply
+from molmo_node.models.rows import make_row
 from molmo_node.models.static_kv import Arena, PrefixKV, round_up
 
 _FRAMES_KEPT = 3
 # Graphs are bound to their arena, so it is made large enough for most batches and frames.
 _GRAPH_ROWS = 4
 _GRAPH_COLUMNS = 2560
-_MAX_NEW: dict[Task, int] = {
-    "point": 768,
-    "count": 768,
-    "read_clock": 32,
-    "read_gauge": 48,
-    "ask": 256,
-    "describe": 448,
-    "extract": 768,
-}
-
-
-@dataclass(eq=False)
-class MolmoFrame:
-    """A picture the model has looked at.
-
-    `pixels` stay on the model's device: a byte-equal picture is the same frame, and a question
-    that was answered on it is answered again without any forward.
-    """
-
-    width: int
-    height: int
-    pixels: Tensor
-    look: Look
-    timing: Timing
-    work: Work
-    replies: dict[tuple[Task, str], Reply] = field(default_factory=dict)
 
 
 class MolmoEngine:
@@ -116,7 +77,7 @@ class MolmoEngine:
             DeviceLost: the accelerator is gone.
         """
         began = time.perf_counter()
-        pixels, copied_bytes = _upload(image_hwc, self.family.device)
+        pixels, copied_bytes = upload(image_hwc, self.family.device)
         for frame in self._frames:
             if frame.pixels.shape == pixels.shape and torch.equal(frame.pixels, pixels):
                 return frame
@@ -168,7 +129,7 @@ class MolmoEngine:
             DeviceLost: the accelerator is gone.
         """
         previous = list(drafts) or [None] * len(questions)
-        replies: list[Reply | None] = [self._known(frame, question) for question in questions]
+        replies: list[Reply | None] = [frame.known(question) for question in questions]
         new = [number for number, reply in enumerate(replies) if reply is None]
         if new:
             answer = partial(self._answer_parts, frame, questions, previous, is_cancelled)
@@ -179,12 +140,6 @@ class MolmoEngine:
             for number, reply in answered.items():
                 replies[number] = reply
         return [reply for reply in replies if reply is not None]
-
-    def _known(self, frame: MolmoFrame, question: Question) -> Reply | None:
-        reply = frame.replies.get(_key(question))
-        if reply is None:
-            return None
-        return msgspec.structs.replace(reply, timing_ms=Timing(), work=Work())
 
     def _answer_parts(
         self,
@@ -207,47 +162,21 @@ class MolmoEngine:
                 reply = (
                     row if isinstance(row, Reply) else self._reply(frame, questions[number], row)
                 )
-                replies[number] = self._account(frame, row, reply, spent)
+                replies[number] = frame.account(row, reply, spent)
                 is_whole = isinstance(row, Row) and row.is_finished
                 if is_whole:
-                    frame.replies[_key(questions[number])] = replies[number]
+                    frame.remember(questions[number], replies[number])
         return replies
 
     def _row(self, frame: MolmoFrame, question: Question, previous: str | None) -> Row | Reply:
-        """A question made ready to decode, or the reply that says why it cannot be asked."""
-        family = self.family
-        try:
-            ids = family.question_ids(prompt_for(question, family.point_format))
-        except ConfigError as exc:
-            return Reply(no_answer=exc.message)
-        room = family.max_positions - frame.look.prefix.length - len(ids)
-        if room < 1:
-            return Reply(
-                no_answer=f"the question is {len(ids)} tokens long, too long by {1 - room}"
-            )
-        grammar = grammar_for(question, family.point_format, full_text=self.full_text)
-        return Row(
-            question=ids,
-            drafter=self._drafter(grammar, previous),
-            end_ids=family.end_ids,
-            max_new=min(_MAX_NEW[question.task], room),
-            is_done=self._done(grammar),
+        return make_row(
+            self.family,
+            question,
+            frame.look.prefix.length,
+            previous,
+            full_text=self.full_text,
+            is_drafting=self.is_drafting,
         )
-
-    def _done(self, grammar: Grammar) -> Callable[[Sequence[int]], bool]:
-        if not grammar.stops_early:
-            return lambda _: False
-        return lambda said: grammar.is_complete(self.family.answer_text(said))
-
-    def _drafter(self, grammar: Grammar, previous: str | None) -> Drafter:
-        if not self.is_drafting:
-            return NoDraft()
-        family = self.family
-        drafter = GrammarDrafter(grammar, family.answer_text, family.answer_ids)
-        if not previous:
-            return drafter
-        ids = [*family.answer_ids(family.answer_start + previous), min(family.end_ids)]
-        return PreviousAnswer(ids, family.answer_text, drafter)
 
     def _decode(
         self,
@@ -290,16 +219,6 @@ class MolmoEngine:
             is_truncated=row.is_truncated,
         )
 
-    def _account(self, frame: MolmoFrame, row: Row | Reply, reply: Reply, spent: Spent) -> Reply:
-        """Add what it took; the frame's own work goes to the first reply that is made on it."""
-        first, frame.work = frame.work, Work()
-        timing, frame.timing = frame.timing, Timing()
-        prefill = timing.prefill + spent.prefill_ms
-        work = first if isinstance(row, Reply) else _work(row, first, frame.look.prefix.length)
-        total = timing.prepare + prefill + spent.decode_ms
-        times = Timing(prepare=timing.prepare, prefill=prefill, decode=spent.decode_ms, total=total)
-        return msgspec.structs.replace(reply, work=work, timing_ms=times)
-
     def warm_up(self) -> None:
         """Look at a grey picture and answer once, so that the first question is not slower."""
         grey = np.full((480, 640, 3), 128, dtype=np.uint8)
@@ -322,40 +241,11 @@ class MolmoEngine:
         del self.family
 
 
-def _key(question: Question) -> tuple[Task, str]:
-    return question.task, f"{question.text}\n{question.schema or ''}"
-
-
 def _fewer(max_crops: int | None) -> int:
     """The crops of a second try: a third."""
     return max((max_crops or 12) // 3, 1)
 
 
-def _work(row: Row, first: Work, prefix_length: int) -> Work:
-    is_first = first.lm_tokens_computed > 0
-    return msgspec.structs.replace(
-        first,
-        decode_forwards=row.forwards,
-        lm_tokens_computed=first.lm_tokens_computed + row.computed,
-        lm_tokens_reused=0 if is_first else prefix_length,
-        draft_tokens=row.drafted,
-        draft_accepted=row.accepted,
-        min_top2_margin=row.min_margin if row.min_margin != float("inf") else None,
-    )
-
-
-def _upload(image_hwc: ImageHWC, device: torch.device) -> tuple[Tensor, int]:
-    """The picture on the device, uint8, and how many bytes were copied on the host for it."""
-    if image_hwc.ndim != 3 or image_hwc.shape[2] != 3 or image_hwc.dtype != np.uint8:
-        raise ModelError(f"a picture is (H, W, 3) uint8, not {image_hwc.shape} {image_hwc.dtype}")
-    copied = 0
-    if not image_hwc.flags.writeable or not image_hwc.flags.c_contiguous:
-        # torch cannot wrap read-only or strided memory without a copy.
-        image_hwc = np.array(image_hwc, order="C")
-        copied = image_hwc.nbytes
-    host = torch.from_numpy(image_hwc)
-    return (host.clone() if device.type == "cpu" and not copied else host.to(device)), copied
-
-
-def _wait_for(device: torch.device) -> Any:
-    return torch.cuda.synchronize(device) if device.type == "cuda" else None
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

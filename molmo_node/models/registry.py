@@ -66,7 +66,7 @@ def _kind(spec: str) -> tuple[str, str]:
     kind, colon, argument = spec.partition(":")
     if kind in KINDS and (colon or kind == "nano"):
         return kind, argument
-    if Path(spec).expanduser().is_dir() or spec.count("/") == 1:
+    if spec and (Path(spec).expanduser().is_dir() or spec.count("/") == 1):
         return "molmo", spec
     raise ConfigError(
         f"{spec!r} is no engine: neither a kind, a folder nor a hub name",

@@ -8,6 +8,7 @@ from molmo_node.errors import NoAnswer
 from molmo_node.messages import Point, Question
 from molmo_node.models import answers
 from molmo_node.models.engine import Reply
+from molmo_node.models.json_schema import schema_fault
 from molmo_node.models.prompts import PointFormat
 
 _POINTS: dict[PointFormat, Callable[..., tuple[Point, ...] | NoAnswer]] = {
@@ -50,10 +51,7 @@ def to_reply(
                 return Reply(text=text, no_answer=value.message)
             return Reply(text=text, value=value.value, unit=value.unit)
         case "extract":
-            data = answers.json_in(text)
-            if isinstance(data, NoAnswer):
-                return Reply(text=text, no_answer=data.message)
-            return Reply(text=text, data=data)
+            return _data(question, text)
         case _:
             return Reply(text=text, no_answer=None if text else "the model said nothing")
 
@@ -78,3 +76,14 @@ def _count(
         return Reply(text=text, count=count)
     reply = _points(question, text, point_format, width, height)
     return reply if reply.no_answer else Reply(text=text, points=reply.points, count=count)
+
+
+def _data(question: Question, text: str) -> Reply:
+    data = answers.json_in(text)
+    if isinstance(data, NoAnswer):
+        return Reply(text=text, no_answer=data.message)
+    if question.schema:
+        fault = schema_fault(data, question.schema)
+        if fault is not None:
+            return Reply(text=text, no_answer=fault)
+    return Reply(text=text, data=data)

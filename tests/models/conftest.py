@@ -34,8 +34,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         key = (flavour, layers)
         if key not in made:
             path = tmp_path_factory.mktemp("tiny") / flavour
-            if flavour == "molmo2":
-                made[key] = make_tiny_molmo2.make(path, layers=layers)
+            if flavour.startswith("molmo2"):
+                norm = "olmo" if flavour == "molmo2-o" else "qwen3"
+                made[key] = make_tiny_molmo2.make(path, layers=layers, qk_norm_type=norm)
             else:
                 made[key] = make_tiny_molmo.make(path, flavour, layers=layers)
         return made[key]
@@ -45,7 +46,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 def load_family(folder: Path) -> MolmoFamily | Molmo2Family:
     """The family of a tiny folder, float32 on the CPU."""
-    if folder.name != "molmo2":
+    if not folder.name.startswith("molmo2"):
         model = MolmoForConditionalGeneration.from_pretrained(folder)
         return MolmoFamily(model, MolmoProcessor.from_pretrained(folder))
     from transformers import AutoProcessor, Molmo2ForConditionalGeneration

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
-from molmo_node.errors import DeviceLost, ModelError
+from molmo_node.errors import ConfigError, DeviceLost, ModelError
 from molmo_node.messages import Question, Work
 from molmo_node.models.engine import EncodedFrame, Engine
+from molmo_node.models.family import MolmoFamily
 from molmo_node.models.graphs import GraphedForward, GraphView
 from molmo_node.models.loading import load_molmo
+from molmo_node.models.molmo import MolmoForConditionalGeneration, MolmoProcessor
 from molmo_node.models.molmo_engine import MolmoEngine
 from molmo_node.models.prompts import prompt_for
 from molmo_node.models.registry import load_engine
 from molmo_node.models.static_kv import Arena, round_up
 from tests.models.picture import golden_picture
 from tests.models.scripting import noise, percent_answer, say
+from tests.models.served import block_pictures, direct_points
+from tools import make_pointing_molmo
 
 pytestmark = pytest.mark.model
 
@@ -56,6 +62,55 @@ def test_a_spec_that_is_a_folder_loads_through_the_real_path(tiny, flavour: str)
         assert engine.execution == "eager (no CUDA graphs on cpu)"
     finally:
         engine.close()
+
+
+@pytest.mark.parametrize("flavour", ["7b-d", "e-1b"])
+def test_a_model_that_accelerate_spreads_answers_the_same(tiny, family, tmp_path, flavour) -> None:
+    parts = ["model.vision_backbone", "model.transformer.wte", "model.transformer.ln_f"]
+    parts += ["model.transformer.blocks.0", "model.transformer.blocks.2"]
+    parts += ["lm_head" if flavour == "e-1b" else "model.transformer.ff_out"]
+    spread = dict.fromkeys(parts, "cpu") | {"model.transformer.blocks.1": "disk"}
+    model = MolmoForConditionalGeneration.from_pretrained(
+        tiny(flavour), device_map=spread, offload_folder=tmp_path
+    )
+    fam = MolmoFamily(model, MolmoProcessor.from_pretrained(tiny(flavour)))
+    assert not fam.language.is_graphable
+
+    said = []
+    for whole in (family(flavour), fam):
+        engine = MolmoEngine(whole, "tiny", max_crops=1)
+        said.append(engine.ask(engine.encode(PICTURE), [Question.read_gauge("7")])[0].text)
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [({"device": "toaster"}, "no device"), ({"dtype": "int3"}, "no dtype")],
+)
+def test_settings_that_do_not_exist_are_refused(tiny, options, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        load_engine(str(tiny("7b-d")), **options)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_cuda_device_that_is_not_there_is_refused(tiny) -> None:
+    with pytest.raises(ConfigError, match="no CUDA device"):
+        load_engine(str(tiny("7b-d")), device="cuda:0")
+
+
+@pytest.mark.parametrize("spec", ["", "nothing", "a/b/c", "scripted"])
+def test_a_spec_that_names_nothing_is_refused(spec: str) -> None:
+    with pytest.raises(ConfigError, match="no engine"):
+        load_engine(spec)
+
+
+def test_a_cut_molmo2_is_refused_before_it_is_loaded(tiny, tmp_path) -> None:
+    folder = tmp_path / "cut"
+    shutil.copytree(tiny("molmo2"), folder)
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="was cut"):
+        load_engine(str(folder), device="cpu")
 
 
 def test_bfloat16_loads_and_answers(tiny) -> None:
@@ -306,3 +361,20 @@ def test_work_of_a_known_answer_is_nothing(engine: MolmoEngine) -> None:
     frame = engine.encode(PICTURE)
     engine.ask(frame, [Question.read_gauge()])
     assert engine.ask(frame, [Question.read_gauge()])[0].work == Work()
+
+
+@pytest.mark.parametrize("max_crops", [1, 4])
+def test_the_served_engine_points_where_the_class_called_directly_points(
+    tmp_path_factory, max_crops: int
+) -> None:
+    folder = make_pointing_molmo.make(tmp_path_factory.mktemp("pointing") / "7b-d")
+    engine = load_engine(str(folder), device="cpu", max_crops=max_crops, is_warm=False)
+    pictures = block_pictures(8)
+    seen = set()
+    for picture in pictures:
+        want = direct_points(folder, picture, "disc", max_crops=max_crops)
+        reply = engine.ask(engine.encode(picture), [Question.point("disc")])[0]
+        assert [(p.x_px, p.y_px) for p in reply.points] == [(p.x_px, p.y_px) for p in want]
+        assert reply.work.decode_forwards <= 5
+        seen.add((want[0].x_px, want[0].y_px))
+    assert len(seen) >= 3, "the pictures must make a difference"

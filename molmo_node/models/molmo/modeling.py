@@ -154,7 +154,7 @@ class MolmoForConditionalGeneration(PreTrainedModel, GenerationMixin):
         target = image_input_idx.flatten(1).to(x.device)
         row, feature = torch.nonzero(target >= 0, as_tuple=True)
         place = target[row, feature]
-        added = features.flatten(1, 2)[row, feature].to(device=x.device, dtype=x.dtype)
+        added = features.flatten(1, 2).to(device=x.device, dtype=x.dtype)[row, feature]
         return x.index_put((row, place), added, accumulate=True)
 
     def hidden(self, x: Tensor, positions: Tensor, attend: Attend) -> Tensor:

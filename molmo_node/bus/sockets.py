@@ -67,12 +67,15 @@ class Transport:
         self.security = security or Security()
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._authenticator: ThreadAuthenticator | None = None
+        self._paths: list[Path] = []
 
     def close(self) -> None:
         """Stop the authenticator and end the context; sockets must be closed before."""
         if self._authenticator is not None:
             self._authenticator.stop()
         self.context.destroy(linger=0)
+        for path in self._paths:  # libzmq leaves the files of its ipc sockets
+            path.unlink(missing_ok=True)
 
     def bind(self, kind: int, topic: Topic, address: Address, part: int = 0) -> zmq.Socket[bytes]:
         """A listening socket.
@@ -85,6 +88,8 @@ class Transport:
             if self.security.covers(address):
                 self._be_curve_server(socket)
             _bind(socket, address, part)
+            if address.is_ipc:
+                self._paths.append(Path(address.part(part).removeprefix("ipc://")))
         except ConfigError:
             socket.close()
             raise

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molmo_node.bus import limits
-from molmo_node.errors import ProtocolError
+from molmo_node.errors import ConfigError, ProtocolError
 from molmo_node.messages import Encoding
 
 ImageRgb = NDArray[np.uint8]
@@ -147,6 +147,20 @@ def encode_jpeg(rgb: ImageRgb, quality: int = 85) -> bytes:
     return encoded
 
 
+def encode(rgb: ImageRgb, suffix: str) -> bytes:
+    """A picture file of the kind that a name's ending says: ``.jpg``, ``.jpeg`` or ``.png``.
+
+    Raises:
+        ConfigError: another ending.
+    """
+    if suffix.lower() in (".jpg", ".jpeg"):
+        return encode_jpeg(rgb, 92)
+    if suffix.lower() == ".png":
+        _, file = load_cv2().imencode(".png", rgb[..., ::-1])
+        return bytes(file)
+    raise ConfigError(f"a picture cannot be written as {suffix!r}", hint="use .jpg or .png")
+
+
 def _bytes_view(body: Body) -> memoryview:
     """The body as single bytes, without a copy where it is contiguous."""
     if isinstance(body, np.ndarray):
@@ -198,7 +212,10 @@ def _decode_jpeg(view: memoryview) -> ImageRgb:
         # pixels are there. Every other warning means missing pixels.
         if "extraneous bytes before marker" not in str(exc):
             raise ProtocolError("JPEG is damaged or cut short") from exc
-    return cast(ImageRgb, simplejpeg.decode_jpeg(view, colorspace="RGB", strict=False))
+    try:
+        return cast(ImageRgb, simplejpeg.decode_jpeg(view, colorspace="RGB", strict=False))
+    except ValueError as exc:
+        raise ProtocolError("JPEG is damaged") from exc
 
 
 def _decode_png(view: memoryview) -> ImageRgb:

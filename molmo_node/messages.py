@@ -11,7 +11,7 @@ monotonic clock of the host that ``host`` names.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -21,6 +21,8 @@ Task = Literal["point", "count", "read_gauge", "read_clock", "ask", "describe", 
 TASKS: tuple[Task, ...] = (
     "point", "count", "read_gauge", "read_clock", "ask", "describe", "extract",
 )  # fmt: skip
+# Any float but NaN and the infinities, which no comparison, queue or JSON reader survives.
+Finite = Annotated[float, msgspec.Meta(ge=-1.7976931348623157e308, le=1.7976931348623157e308)]
 Encoding = Literal["rgb8", "bgr8", "mono8", "jpeg", "png"]
 FrameChoice = Literal["latest", "next", "attached"]
 NodeState = Literal[
@@ -59,8 +61,8 @@ class Roi(msgspec.Struct, frozen=True, kw_only=True):
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """A place in the captured frame, in pixels."""
 
-    x_px: float
-    y_px: float
+    x_px: Finite
+    y_px: Finite
     label: str = ""
 
 
@@ -145,15 +147,15 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 class Geometry(msgspec.Struct, frozen=True, kw_only=True):
     """What was seen of a dial, in pixels of the frame; angles in degrees clockwise from up."""
 
-    center: tuple[float, float]
-    needle_tip: tuple[float, float] | None = None
-    needle_tail: tuple[float, float] | None = None
-    needle_deg: float | None = None
-    sweep_deg: float | None = None
-    ellipse: tuple[float, float, float, float, float] | None = None
-    scale_points: tuple[tuple[float, float, float], ...] = ()
-    hands_deg: tuple[float, ...] = ()
-    registration_rms_px: float | None = None
+    center: tuple[Finite, Finite]
+    needle_tip: tuple[Finite, Finite] | None = None
+    needle_tail: tuple[Finite, Finite] | None = None
+    needle_deg: Finite | None = None
+    sweep_deg: Finite | None = None
+    ellipse: tuple[Finite, Finite, Finite, Finite, Finite] | None = None
+    scale_points: tuple[tuple[Finite, Finite, Finite], ...] = ()
+    hands_deg: tuple[Finite, ...] = ()
+    registration_rms_px: Finite | None = None
     registration_inliers: int | None = None
 
 
@@ -161,25 +163,25 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True):
     """One method's own opinion, kept so that a person can see why methods (dis)agree."""
 
     method: str
-    value: float | None = None
-    confidence: float = 0.0
+    value: Finite | None = None
+    confidence: Finite = 0.0
     reason: Reason | None = None
 
 
 class GaugeReading(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="gauge"):
     """A gauge's value, or null and a reason; `sigma` is one standard deviation in `unit`."""
 
-    value: float | None
+    value: Finite | None
     unit: str = ""
-    min: float | None = None
-    max: float | None = None
-    sigma: float | None = None
-    confidence: float = 0.0
+    min: Finite | None = None
+    max: Finite | None = None
+    sigma: Finite | None = None
+    confidence: Finite = 0.0
     status: ReadingStatus = "ok"
     method: str = ""
     reason: Reason | None = None
     name: str = ""
-    alternative: float | None = None
+    alternative: Finite | None = None
     votes: tuple[Vote, ...] = ()
     geometry: Geometry | None = None
 
@@ -190,7 +192,7 @@ class ClockReading(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     hour: int | None
     minute: int | None = None
     second: int | None = None
-    confidence: float = 0.0
+    confidence: Finite = 0.0
     status: ReadingStatus = "ok"
     method: str = ""
     reason: Reason | None = None
@@ -206,11 +208,11 @@ Reading = GaugeReading | ClockReading
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """How long each step took, in milliseconds. `wait` is the time in the queue."""
 
-    wait: float = 0.0
-    prepare: float = 0.0
-    prefill: float = 0.0
-    decode: float = 0.0
-    total: float = 0.0
+    wait: Finite = 0.0
+    prepare: Finite = 0.0
+    prefill: Finite = 0.0
+    decode: Finite = 0.0
+    total: Finite = 0.0
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,7 +227,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     draft_accepted: int = 0
     host_copies_bytes: int = 0
     h2d_bytes: int = 0
-    min_top2_margin: float | None = None
+    min_top2_margin: Finite | None = None
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="query"):
@@ -236,8 +238,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="qu
     question: Question
     camera: str = ""
     frame: FrameChoice = "latest"
-    max_age_ms: float | None = None
-    deadline_ms: float = 10_000.0
+    max_age_ms: Finite | None = None
+    deadline_ms: Finite = 10_000.0
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="cancel"):
@@ -252,8 +254,8 @@ class WatchSpec(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     question: Question
     camera: str = ""
-    rate_hz: float = 1.0
-    max_age_ms: float | None = None
+    rate_hz: Finite = 1.0
+    max_age_ms: Finite | None = None
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="watch"):
@@ -261,7 +263,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="wa
 
     id: str
     spec: WatchSpec
-    lease_s: float = 10.0
+    lease_s: Finite = 10.0
 
 
 class Unwatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="unwatch"):
@@ -285,7 +287,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=
 
     id: str
     position: int = 0
-    wait_ms: float | None = None
+    wait_ms: Finite | None = None
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="started"):
@@ -327,7 +329,7 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="er
     code: str
     message: str
     hint: str = ""
-    wait_ms: float | None = None
+    wait_ms: Finite | None = None
 
 
 class CameraHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -337,9 +339,9 @@ class CameraHealth(msgspec.Struct, frozen=True, kw_only=True):
     alive: bool = False
     on_rate: bool = False
     valid: bool = False
-    age_ms: float | None = None
-    rate_hz: float = 0.0
-    expected_hz: float | None = None
+    age_ms: Finite | None = None
+    rate_hz: Finite = 0.0
+    expected_hz: Finite | None = None
     session: str = ""
     seq: int = -1
     gaps: int = 0
@@ -366,7 +368,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     detail: str = ""
     model: str = ""
     tasks: tuple[str, ...] = ()
-    load_pct: float | None = None
+    load_pct: Finite | None = None
     busy_since_ns: int | None = None
     busy_query: str = ""
     queue_length: int = 0

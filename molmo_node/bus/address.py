@@ -26,6 +26,10 @@ class Address:
 
     def __post_init__(self) -> None:
         if self.is_ipc:
+            if not self.path.startswith("/"):  # "ipc://@name" would be open to every user
+                raise ConfigError(
+                    f"{self.text!r} is no address", hint="write ipc:///path/name, from the root"
+                )
             if len(os.fsencode(self.path)) + 2 > IPC_PATH_BYTES:
                 raise ConfigError(
                     f"{self.text}: {len(self.path) + 2} characters, "
@@ -74,4 +78,4 @@ class Address:
 
 def node_address(run_dir: Path, node: str) -> Address:
     """The address of a node on this host."""
-    return Address(f"ipc://{run_dir}/{node}")
+    return Address(f"ipc://{run_dir.absolute()}/{node}")

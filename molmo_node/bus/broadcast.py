@@ -11,6 +11,7 @@ import zmq
 from molmo_node.bus import wire
 from molmo_node.bus.address import Address
 from molmo_node.bus.host import host_id, new_session
+from molmo_node.bus.poll import has_message
 from molmo_node.bus.sockets import Transport
 from molmo_node.bus.topics import ANSWER, STATUS, status_key
 from molmo_node.clock import SYSTEM_CLOCK, Clock
@@ -78,11 +79,8 @@ class Broadcaster:
 
     def welcome(self) -> None:
         """Send the snapshots that new subscribers asked for; the others see a known `seq`."""
-        while True:
-            try:
-                message = self.socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        while has_message(self.socket):
+            message = self.socket.recv(zmq.NOBLOCK)
             if message[:1] == b"\x01":
                 for key, body in self._snapshots.items():
                     if key.startswith(message[1:]):

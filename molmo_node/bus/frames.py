@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from molmo_node.bus import limits, wire
 from molmo_node.bus.address import Address
+from molmo_node.bus.poll import has_message
 from molmo_node.bus.ring import Buffer, RingWriter, remove_stale_rings
 from molmo_node.bus.sockets import Transport
 from molmo_node.bus.topics import FRAME_JPEG, jpeg_key, ring_key
@@ -55,6 +56,18 @@ class Frame:
         return decode_rgb(
             self.body.data, header.encoding, header.width, header.height, header.stride
         )
+
+
+@dataclass(frozen=True)
+class FrameView(Frame):
+    """A frame read where it lies: no copy, but its memory is the camera's.
+
+    `body` is read-only and valid until its receiver is closed. The camera overwrites it some
+    frames later: a consumer asks `is_whole` after its last look and drops what it made of a
+    frame that was not. A frame that came over the socket is whole for ever.
+    """
+
+    is_whole: Callable[[], bool]
 
 
 class FramePublisher:
@@ -140,11 +153,8 @@ class FramePublisher:
         return self._ring
 
     def _note_subscriptions(self) -> None:
-        while True:
-            try:
-                message = self.socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        while has_message(self.socket):
+            message = self.socket.recv(zmq.NOBLOCK)
             if message[:1] == b"\x01":
                 self._subscribed.add(message[1:])
             else:

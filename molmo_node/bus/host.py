@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import uuid
 from pathlib import Path
-
-import psutil
 
 
 @functools.cache
@@ -26,16 +23,3 @@ def host_id() -> str:
 def new_session() -> str:
     """The id of one life of one sender."""
     return uuid.uuid4().hex[:12]
-
-
-def start_time_s(pid: int) -> float:
-    """When a process began, 0 if it is gone: with the pid it names a process for ever."""
-    try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.Error:
-        return 0.0
-
-
-def own_start_time_s() -> float:
-    """When this process began."""
-    return start_time_s(os.getpid())

@@ -6,18 +6,24 @@ keys of the peers that may connect here. The format is the one of `zmq.auth`.
 
 from __future__ import annotations
 
+import logging
 import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 import zmq
 from zmq.auth import load_certificate
+from zmq.utils import z85
 
 from molmo_node.bus import limits
 from molmo_node.errors import ConfigError
 
+log = logging.getLogger(__name__)
+
 PUBLIC_SUFFIX = ".key"
 SECRET_SUFFIX = ".key_secret"
+_KEY_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -50,9 +56,10 @@ def new_key(folder: Path, name: str) -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / "allowed").mkdir(mode=0o700, exist_ok=True)
+        # First, so that a peer of this name, whose key was copied here, is not replaced.
+        _write_new(folder / "allowed" / (name + PUBLIC_SUFFIX), _certificate(public), mode=0o644)
         _write_new(secret_path, _certificate(public, secret), mode=0o600)
         _write_new(folder / (name + PUBLIC_SUFFIX), _certificate(public), mode=0o644)
-        (folder / "allowed" / (name + PUBLIC_SUFFIX)).write_text(_certificate(public))
     except FileExistsError as exc:
         raise ConfigError(
             f"{exc.filename} exists", hint=f"`molmo-node keys revoke {name}` first, or another name"
@@ -63,9 +70,18 @@ def new_key(folder: Path, name: str) -> Path:
 
 
 def allowed_keys(folder: Path) -> dict[bytes, str]:
-    """Public keys that may connect here, and the names they stand for."""
-    paths = sorted((folder / "allowed").glob("*" + PUBLIC_SUFFIX))
-    return {load_public(path): path.name.removesuffix(PUBLIC_SUFFIX) for path in paths}
+    """Public keys that may connect here, and the names they stand for.
+
+    A file that is no key lets nobody in and is told in the log: one bad file must not keep the
+    others out.
+    """
+    names: dict[bytes, str] = {}
+    for path in sorted((folder / "allowed").glob("*" + PUBLIC_SUFFIX)):
+        try:
+            names[load_public(path)] = path.name.removesuffix(PUBLIC_SUFFIX)
+        except ConfigError as exc:
+            log.error("file in allowed/ is no key", extra={"path": str(path), "why": exc.message})
+    return names
 
 
 def revoke_key(folder: Path, name: str) -> None:
@@ -74,13 +90,16 @@ def revoke_key(folder: Path, name: str) -> None:
     Raises:
         ConfigError: no such name.
     """
-    path = folder / "allowed" / (name + PUBLIC_SUFFIX)
-    if not limits.NAME.fullmatch(name) or not path.exists():
+    paths = [
+        folder / "allowed" / (name + PUBLIC_SUFFIX),
+        folder / (name + PUBLIC_SUFFIX),
+        folder / (name + SECRET_SUFFIX),
+    ]
+    if not limits.NAME.fullmatch(name) or not any(path.exists() for path in paths):
         names = ", ".join(sorted(allowed_keys(folder).values())) or "none"
         raise ConfigError(f"{name!r} is not allowed here", hint=f"allowed are: {names}")
-    path.unlink()
-    for suffix in (PUBLIC_SUFFIX, SECRET_SUFFIX):
-        (folder / (name + suffix)).unlink(missing_ok=True)
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def load_pair(folder: Path, name: str) -> KeyPair:
@@ -119,7 +138,10 @@ def load_public(path: Path) -> bytes:
 def _load(path: Path) -> tuple[bytes, bytes | None]:
     try:
         public, secret = load_certificate(path)
-    except (OSError, ValueError) as exc:
+        for key in (public, secret or public):
+            if len(z85.decode(key)) != _KEY_BYTES:
+                raise ValueError
+    except (OSError, ValueError, KeyError, struct.error) as exc:
         raise ConfigError(f"key {path} cannot be read as a key file") from exc
     return public, secret
 

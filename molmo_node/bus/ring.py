@@ -8,15 +8,20 @@ Layout (native endian; every process of one host shares it): a page of ring head
 slots of one page (sequence word, number, lengths, header bytes) and the body. x86 keeps the
 order of stores; elsewhere the test "head moved less than a lap" after the copy stands in
 for a fence, and `checksum=True` proves every frame (tests).
+
+The writer holds a file lock on its ring: the kernel lets go of it when the writer dies, so a
+ring that nobody locks is a leftover. (Pid and start time would lie after the wall clock jumps.)
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import mmap
 import os
 import re
 import struct
+import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +29,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from molmo_node.bus import limits
-from molmo_node.bus.host import own_start_time_s, start_time_s
 from molmo_node.errors import ProtocolError
 
 Buffer = bytes | bytearray | memoryview | NDArray[np.uint8]
@@ -34,12 +37,13 @@ SHM_DIR = Path("/dev/shm")
 SLOTS = 6
 _MAGIC = 0x4D4F4C4D4F524E47
 _LAYOUT = 1
-_RING = struct.Struct("=QIIQQdI")  # magic, layout, slots, capacity, pid, start time, checksum?
+_RING = struct.Struct("=QIIQQI")  # magic, layout, slots, capacity, pid, checksum?
 _SLOT = struct.Struct("=QIQI")  # number, header length, body length, checksum
 _PAGE = 4096
 _HEAD_AT = 128
 _META_AT = 64
 _HEADER_AT = 128
+_HEADER_ROOM = _PAGE - _HEADER_AT
 _NAME = re.compile(r"molmo-\d+-[a-z0-9_-]{1,64}-[0-9a-f]{8}")
 
 
@@ -60,7 +64,7 @@ class _Ring:
         self._view = memoryview(memory)
         self.slots = slots
         self.capacity_bytes = capacity_bytes
-        stride = _PAGE + -(-capacity_bytes // _PAGE) * _PAGE
+        stride = _stride(capacity_bytes)
         self._base = [_PAGE + i * stride for i in range(slots)]
         self._head = self._view[_HEAD_AT : _HEAD_AT + 8].cast("Q")
         self._sequence = [self._view[b : b + 8].cast("Q") for b in self._base]
@@ -100,23 +104,20 @@ class RingWriter(_Ring):
         self.name = f"molmo-{os.getuid()}-{camera}-{os.urandom(4).hex()}"
         self._path = SHM_DIR / self.name
         self._checksum = checksum
-        stride = _PAGE + -(-capacity_bytes // _PAGE) * _PAGE
-        total_bytes = _PAGE + stride * slots
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        total_bytes = _PAGE + _stride(capacity_bytes) * slots
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
             # Reserves the pages: a full /dev/shm is an error here, not a SIGBUS in `write`.
-            os.posix_fallocate(fd, 0, total_bytes)
-            memory = mmap.mmap(fd, total_bytes)
+            os.posix_fallocate(self._fd, 0, total_bytes)
+            memory = mmap.mmap(self._fd, total_bytes)
         except OSError:
             self._path.unlink()
+            os.close(self._fd)
             raise
-        finally:
-            os.close(fd)
         super().__init__(memory, slots, capacity_bytes)
-        _RING.pack_into(
-            memory, 0, _MAGIC, _LAYOUT, slots, capacity_bytes, os.getpid(),
-            own_start_time_s(), int(checksum),
-        )  # fmt: skip
+        fields = (_MAGIC, _LAYOUT, slots, capacity_bytes, os.getpid(), int(checksum))
+        _RING.pack_into(memory, 0, *fields)
 
     def write(self, number: int, header: bytes, body: Buffer) -> None:
         """Copy a frame into its slot and make it the newest.
@@ -126,6 +127,7 @@ class RingWriter(_Ring):
             header: at most `limits.HEADER_BYTES` less the slot's own words.
             body: contiguous bytes, at most `capacity_bytes`.
         """
+        assert len(header) <= _HEADER_ROOM, "a longer header would run into the body"
         source = np.frombuffer(body, np.uint8)
         index = number % self.slots
         base = self._base[index]
@@ -141,10 +143,15 @@ class RingWriter(_Ring):
         """Unmap, and remove the file; readers keep what they mapped until they let go."""
         self._path.unlink(missing_ok=True)
         self._unmap()
+        os.close(self._fd)
 
 
 class RingReader(_Ring):
     """Reads another process's ring.
+
+    Attributes:
+        torn: copies that were thrown away because the writer came by.
+        wrong: whole copies whose checksum did not fit, on a ring with checksums; must stay 0.
 
     Args:
         name: as announced in a frame header; anything but a ring's name is refused.
@@ -168,6 +175,7 @@ class RingReader(_Ring):
         slots, capacity_bytes, self._checksum = _check(memory, name)
         super().__init__(memory, slots, capacity_bytes)
         self.torn = 0
+        self.wrong = 0
 
     def view(self, number: int) -> RingFrame | None:
         """Frame `number` in place, None if it is gone. Ask `is_whole` after using it."""
@@ -175,15 +183,11 @@ class RingReader(_Ring):
         if self._sequence[index][0] != 2 * number:
             return None
         base = self._base[index]
-        _, header_len, body_len, crc = _SLOT.unpack_from(self._memory, base + _META_AT)
-        if header_len > limits.HEADER_BYTES - _HEADER_AT or body_len > self.capacity_bytes:
+        _, header_len, body_len, _ = _SLOT.unpack_from(self._memory, base + _META_AT)
+        if header_len > _HEADER_ROOM or body_len > self.capacity_bytes:
             return None
         header = self._memory[base + _HEADER_AT : base + _HEADER_AT + header_len]
-        body = self._body[index][:body_len]
-        if self._checksum and (zlib.crc32(body.data) != crc or not self.is_whole(number)):
-            self.torn += 1
-            return None
-        return RingFrame(number, header, body)
+        return RingFrame(number, header, self._body[index][:body_len])
 
     def is_whole(self, number: int) -> bool:
         """Whether frame `number` still lies in its slot, untouched."""
@@ -201,10 +205,31 @@ class RingReader(_Ring):
             if number == 0:
                 return None
             if (frame := self.view(number)) is not None:
-                target = np.empty(frame.body.size, np.uint8) if out is None else out
-                np.copyto(target[: frame.body.size], frame.body)
+                copy = _room(out, frame.body.size)
+                np.copyto(copy, frame.body)
+                crc = self._crc(number)
                 if self.is_whole(number):
-                    return RingFrame(number, frame.header, target[: frame.body.size])
+                    self.wrong += crc is not None and zlib.crc32(copy.data) != crc
+                    return RingFrame(number, frame.header, copy)
+            self.torn += 1
+        return None
+
+    def _crc(self, number: int) -> int | None:
+        """The checksum in frame `number`'s slot; None on a ring without them."""
+        if not self._checksum:
+            return None
+        base = self._base[number % self.slots]
+        crc: int = _SLOT.unpack_from(self._memory, base + _META_AT)[3]
+        return crc
+
+    def newest_view(self) -> RingFrame | None:
+        """The newest frame in place; None before the first. Ask `is_whole` after using it."""
+        for _ in range(self.slots):
+            number = self.head
+            if number == 0:
+                return None
+            if (frame := self.view(number)) is not None and self.is_whole(number):
+                return frame
             self.torn += 1
         return None
 
@@ -217,22 +242,32 @@ def remove_stale_rings() -> int:
     """Unlink this user's rings whose writers are dead; returns how many."""
     removed = 0
     for path in SHM_DIR.glob(f"molmo-{os.getuid()}-*"):
-        with contextlib.suppress(OSError, struct.error):
-            with open(path, "rb") as file:
-                magic, _, _, _, pid, started_s, _ = _RING.unpack(file.read(_RING.size))
-            if magic == _MAGIC and abs(start_time_s(pid) - started_s) > 1.0:
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError: its writer lives
+            # One without its first words is being made at this moment.
+            if file.read(8) == _MAGIC.to_bytes(8, sys.byteorder):
                 path.unlink()
                 removed += 1
     return removed
 
 
+def _stride(capacity_bytes: int) -> int:
+    """From one slot to the next: a page of its words and header, and whole pages of body."""
+    return _PAGE + -(-capacity_bytes // _PAGE) * _PAGE
+
+
+def _room(out: NDArray[np.uint8] | None, size: int) -> NDArray[np.uint8]:
+    if out is None or out.size < size:
+        return np.empty(size, np.uint8)
+    return out[:size]
+
+
 def _check(memory: mmap.mmap, name: str) -> tuple[int, int, bool]:
     if len(memory) < _PAGE:
         raise ProtocolError(f"ring {name} is cut short")
-    magic, layout, slots, capacity_bytes, _, _, checksum = _RING.unpack_from(memory, 0)
+    magic, layout, slots, capacity_bytes, _, checksum = _RING.unpack_from(memory, 0)
     if magic != _MAGIC or layout != _LAYOUT:
         raise ProtocolError(f"ring {name} has another layout", hint="update the older side")
-    stride = _PAGE + -(-capacity_bytes // _PAGE) * _PAGE
-    if not 2 <= slots <= 64 or len(memory) < _PAGE + stride * slots:
+    if not 2 <= slots <= 64 or len(memory) < _PAGE + _stride(capacity_bytes) * slots:
         raise ProtocolError(f"ring {name} is cut short")
     return slots, capacity_bytes, bool(checksum)

@@ -15,15 +15,17 @@ from typing import Literal
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
+from molmo_node.bus import limits
 from molmo_node.bus.address import Address
+from molmo_node.bus.connection import Connection
 from molmo_node.bus.keys import KeyPair, allowed_keys, load_pair, load_public
-from molmo_node.bus.topics import Topic
+from molmo_node.bus.topics import REPLY, Topic
+from molmo_node.clock import SYSTEM_CLOCK, Clock
 from molmo_node.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_MS = 1_000
-HEARTBEAT_TIMEOUT_MS = 3_000
+DEAD_LINK_MS = 3_000
 RECONNECT_MS = 50
 RECONNECT_MAX_MS = 1_000
 ZAP_DOMAIN = b"molmo-node"
@@ -76,16 +78,10 @@ class Transport:
         Raises:
             ConfigError: the address is taken, or open to other hosts without keys.
         """
-        if not address.is_loopback and not self.security.covers(address):
-            raise ConfigError(
-                f"{address.text} can be reached from other hosts, and no keys are configured",
-                hint="use ipc or 127.0.0.1, or `molmo-node keys new` and "
-                "security.transport_security: required",
-            )
-        socket = self._socket(kind, topic)
-        if self.security.covers(address):
-            self._be_curve_server(socket)
+        socket = self._socket(kind, topic, address)
         try:
+            if self.security.covers(address):
+                self._be_curve_server(socket)
             socket.bind(address.part(part))
         except zmq.ZMQError as exc:
             socket.close()
@@ -93,6 +89,9 @@ class Transport:
                 f"cannot listen at {address.part(part)}: {exc.strerror.lower()}",
                 hint="another program holds it (`ss -lptn` names it), or choose another endpoint",
             ) from exc
+        except ConfigError:
+            socket.close()
+            raise
         return socket
 
     def connect(
@@ -103,24 +102,63 @@ class Transport:
         part: int = 0,
         options: dict[int, int] | None = None,
     ) -> zmq.Socket[bytes]:
-        """A socket that connects, now or when the other side comes to life."""
-        socket = self._socket(kind, topic)
-        for option, value in (options or {}).items():
-            socket.setsockopt(option, value)
-        if self.security.covers(address):
-            pair = self._own_pair()
-            socket.curve_publickey, socket.curve_secretkey = pair.public, pair.secret
-            socket.curve_serverkey = self._server_key()
+        """A socket that connects, now or when the other side comes to life.
+
+        Raises:
+            ConfigError: the other side is on another host and no keys are configured, or the
+                keys cannot be read.
+        """
+        socket = self._outgoing(kind, topic, address, options)
         socket.connect(address.part(part))
         return socket
 
-    def _socket(self, kind: int, topic: Topic) -> zmq.Socket[bytes]:
+    def connect_watched(
+        self,
+        kind: int,
+        topic: Topic,
+        address: Address,
+        part: int = 0,
+        options: dict[int, int] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> Connection:
+        """As `connect`, watched from before it connects: no first handshake escapes."""
+        socket = self._outgoing(kind, topic, address, options)
+        connection = Connection(socket, self.security.key, clock)
+        socket.connect(address.part(part))
+        return connection
+
+    def _outgoing(
+        self, kind: int, topic: Topic, address: Address, options: dict[int, int] | None
+    ) -> zmq.Socket[bytes]:
+        pair = server_key = None
+        if self.security.covers(address):
+            pair, server_key = self._own_pair(), self._server_key()
+        socket = self._socket(kind, topic, address)
+        for option, value in (options or {}).items():
+            socket.setsockopt(option, value)
+        if pair is not None:
+            socket.curve_publickey, socket.curve_secretkey = pair.public, pair.secret
+            socket.curve_serverkey = server_key
+        return socket
+
+    def _socket(self, kind: int, topic: Topic, address: Address) -> zmq.Socket[bytes]:
+        if not address.is_loopback and not self.security.covers(address):
+            raise ConfigError(
+                f"{address.text} goes beyond this host, and no keys are configured",
+                hint="use ipc or 127.0.0.1, or `molmo-node keys new` and "
+                "security.transport_security: required",
+            )
+        sends = REPLY if kind == zmq.ROUTER else topic
+        receives = REPLY if kind == zmq.DEALER else topic
         socket = self.context.socket(kind)
         socket.linger = 0
-        socket.sndhwm = socket.rcvhwm = topic.queue_length
-        socket.maxmsgsize = topic.limit_bytes
-        socket.heartbeat_ivl = HEARTBEAT_MS
-        socket.heartbeat_timeout = HEARTBEAT_TIMEOUT_MS
+        socket.sndhwm = sends.queue_length
+        socket.rcvhwm = receives.queue_length
+        # A publisher takes in nothing but subscriptions.
+        is_publisher = kind == zmq.XPUB
+        socket.maxmsgsize = limits.SUBSCRIPTION_BYTES if is_publisher else receives.limit_bytes
+        socket.ipv6 = ":" in address.host
+        _notice_dead_links(socket)
         socket.reconnect_ivl = RECONNECT_MS
         socket.reconnect_ivl_max = RECONNECT_MAX_MS
         return socket
@@ -165,3 +203,17 @@ class _AllowList:
         if name is None:
             log.warning("peer refused", extra={"reason": "its key is not in allowed/"})
         return name is not None
+
+
+def _notice_dead_links(socket: zmq.Socket[bytes]) -> None:
+    """Have the kernel break a tcp connection whose other end is silent; ipc tells at once.
+
+    ZMTP heartbeats are off: libzmq 4.3.5 aborts the process ("Assertion failed: !_io_error",
+    stream_engine_base.cpp) when one is due on a connection that broke while its input waited
+    for a full queue, as after SIGSTOP. tests/faults/test_09 tells when they can come back.
+    """
+    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, DEAD_LINK_MS // 3_000)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, DEAD_LINK_MS // 3_000)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 2)
+    socket.setsockopt(zmq.TCP_MAXRT, DEAD_LINK_MS)

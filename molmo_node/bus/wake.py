@@ -17,9 +17,10 @@ class Wake:
         return self._read_fd
 
     def set(self) -> None:
-        """Wake the poller; any thread may call it, before `close`."""
-        with contextlib.suppress(BlockingIOError):  # full: it is awake already
-            os.write(self._write_fd, b"\0")
+        """Wake the poller; any thread and signal handler may call it, even after `close`."""
+        if self._write_fd >= 0:
+            with contextlib.suppress(BlockingIOError):  # full: it is awake already
+                os.write(self._write_fd, b"\0")
 
     def clear(self) -> None:
         """Called by the poller, before it looks into its queue."""
@@ -28,5 +29,6 @@ class Wake:
 
     def close(self) -> None:
         """After every thread that sets it has ended."""
+        write_fd, self._write_fd = self._write_fd, -1
+        os.close(write_fd)
         os.close(self._read_fd)
-        os.close(self._write_fd)

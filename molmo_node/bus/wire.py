@@ -19,6 +19,8 @@ from molmo_node.messages import (
 
 T = TypeVar("T")
 _ENCODER = msgspec.msgpack.Encoder()
+# Bad UTF-8 and deep nesting are no DecodeError.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
 
 
 def encode(message: object) -> bytes:
@@ -48,8 +50,7 @@ class Decoder(Generic[T]):
             )
         try:
             message: T = self._decoder.decode(raw)
-        # Bad UTF-8 and deep nesting are no DecodeError.
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as exc:
+        except _UNREADABLE as exc:
             raise ProtocolError(f"not a {self._what}: {_first_line(exc)}") from exc
         version = getattr(message, "v", PROTOCOL_VERSION)
         if version != PROTOCOL_VERSION:
@@ -58,6 +59,21 @@ class Decoder(Generic[T]):
                 hint="update the older side; docs/PROTOCOL.md lists the versions",
             )
         return message
+
+
+class _Named(msgspec.Struct):
+    id: str = ""
+
+
+_NAMED = msgspec.msgpack.Decoder(_Named)
+
+
+def id_of(raw: bytes) -> str:
+    """The id in a message that was refused, so that its sender learns of it; empty if none."""
+    try:
+        return _NAMED.decode(raw).id[: limits.ID_CHARS]
+    except _UNREADABLE:
+        return ""
 
 
 def _first_line(exc: Exception) -> str:

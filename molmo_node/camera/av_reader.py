@@ -18,6 +18,7 @@ from molmo_node.errors import CameraError, ProtocolError
 
 # A stream without a declared rate is given its 90 kHz time base as one.
 _HIGHEST_FPS = 1000.0
+_OLDEST_GRAB_NS = 500_000_000
 # libavcodec refuses larger pictures before it allocates them.
 DECODER_OPTIONS = {"max_pixels": str(limits.IMAGE_PX)}
 
@@ -29,14 +30,24 @@ class AvReader:
         container: from ``av.open``; owned from here on.
         label: the source's name for errors, without user and password.
         wanted: ``raw`` decodes MJPEG too; otherwise its packets pass through untouched.
+        has_kernel_stamps: packets carry the monotonic time at which the kernel got the frame.
 
     Raises:
         CameraError: the container has no video stream.
     """
 
-    def __init__(self, container: Any, clock: Clock, *, label: str, wanted: WantedEncoding) -> None:
+    def __init__(
+        self,
+        container: Any,
+        clock: Clock,
+        *,
+        label: str,
+        wanted: WantedEncoding,
+        has_kernel_stamps: bool = False,
+    ) -> None:
         self._container = container
         self._clock = clock
+        self._has_kernel_stamps = has_kernel_stamps
         if not container.streams.video:
             container.close()
             raise CameraError(f"{label}: has no video stream", hint="try it with ffprobe")
@@ -75,7 +86,7 @@ class AvReader:
             packet = next(self._packets, None)
             if packet is None:
                 return None
-            stamp_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
+            stamp_ns, mono_ns = self._stamps(packet)
             self._decoded.extend(self._frames_of(packet, stamp_ns, mono_ns))
         return self._decoded.popleft()
 
@@ -83,6 +94,16 @@ class AvReader:
         """Free the container and what was decoded ahead. Safe to call twice."""
         self._decoded.clear()
         self._container.close()
+
+    def _stamps(self, packet: Any) -> tuple[int, int]:
+        """Wall and monotonic clock at the grab: the kernel's stamp where it is sane, else now."""
+        stamp_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
+        if self._has_kernel_stamps and packet.pts is not None:
+            age_ns = mono_ns - round(packet.pts * packet.time_base * 1_000_000_000)
+            # Some drivers stamp with another clock, or not at all.
+            if 0 <= age_ns <= _OLDEST_GRAB_NS:
+                return stamp_ns - age_ns, mono_ns - age_ns
+        return stamp_ns, mono_ns
 
     def _frames_of(self, packet: Any, stamp_ns: int, mono_ns: int) -> Iterable[Grabbed]:
         if self._is_passed_through:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import queue
-import signal
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,8 @@ from molmo_node.messages import CameraHealth, FrameHeader, FrameRef, NodeState
 log = logging.getLogger(__name__)
 
 TICK_MS = 250
-SEQ_VARIABLE = "MOLMO_NODE_RESUME_SEQ"
+# Not MOLMO_NODE_…: that would be a setting, and an unknown one.
+SEQ_VARIABLE = "_MOLMO_CAMERA_RESUME_SEQ"
 RATE_WINDOW_NS = 2_000_000_000
 
 
@@ -80,15 +81,24 @@ class CameraNode:
         self._clock = clock
         run_dir = ensure_run_dir(options.run_dir)
         node = f"camera.{options.name}"
-        self._lock = NodeLock(run_dir, NodeEntry(node, "camera", os.getpid(), options.address.text))
         self._wake = Wake()
         self._states: queue.SimpleQueue[tuple[NodeState, str]] = queue.SimpleQueue()
         self._is_stopping = self._is_hung = False
         self._sent_ns: deque[int] = deque(maxlen=128)
         self._last: FrameHeader | None = None
-        self._transport = Transport(options.security)
-        self._out = Broadcaster(self._transport, options.address, node, "camera", clock)
-        self._frames = FramePublisher(self._transport, options.address, options.name, self._to_jpeg)
+        entry = NodeEntry(node, "camera", os.getpid(), options.address.text)
+        with ExitStack() as undo:  # a taken port leaves nothing behind
+            undo.callback(self._wake.close)
+            self._lock = NodeLock(run_dir, entry)
+            undo.callback(self._lock.release)
+            self._transport = Transport(options.security)
+            undo.callback(self._transport.close)
+            self._out = Broadcaster(self._transport, options.address, node, "camera", clock)
+            undo.callback(self._out.close)
+            self._frames = FramePublisher(
+                self._transport, options.address, options.name, self._to_jpeg
+            )
+            undo.pop_all()
         self._loop = CaptureLoop(
             make_source or SourceFactory(options.spec, clock),
             self._publish,
@@ -108,11 +118,6 @@ class CameraNode:
         """End `run` soon; safe in a signal handler and from any thread."""
         self._is_stopping = True
         self._wake.set()
-
-    def stop_on_signals(self) -> None:
-        """Let SIGTERM and SIGINT end `run`. Main thread only."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop())
 
     def run(self) -> int:
         """Capture until stopped; returns the process's exit code."""
@@ -197,7 +202,8 @@ class CameraNode:
         )
 
     def _close(self) -> None:
-        has_ended = self._loop.stop()
+        # A thread that hangs is not waited for: the promised 5 s are nearly over.
+        has_ended = self._loop.stop(0.0) if self._is_hung else self._loop.stop()
         self._report_states()
         self._out.close(keeps_state=self._is_hung)
         # A hung capture thread is not inside `publish`: its socket and ring can be taken away.

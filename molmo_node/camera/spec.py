@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from molmo_node.bus import limits
@@ -29,6 +29,8 @@ _PATTERN = re.compile(
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _HIGHEST_FPS = 1000.0
+# The counter's 24 blocks need 4 px each.
+_PATTERN_SIDE_PX = 96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,30 @@ class SourceSpec:
     encoding: WantedEncoding = "auto"
     jpeg_quality: int = 85
     loop: bool = True
+
+    def adjusted(
+        self,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        fps: float | None = None,
+        encoding: str | None = None,
+        jpeg_quality: int | None = None,
+        loop: bool | None = None,
+    ) -> SourceSpec:
+        """The same source as a configuration wants it; None leaves a field as it is.
+
+        Raises:
+            ConfigError: a value is out of its range.
+        """
+        settings = {
+            "width": width, "height": height, "fps": fps, "encoding": encoding,
+            "jpeg_quality": jpeg_quality, "loop": loop,
+        }  # fmt: skip
+        given = {name: value for name, value in settings.items() if value is not None}
+        spec = replace(self, **given)  # type: ignore[arg-type]
+        _check_settings(spec)
+        return spec
 
 
 def parse_source(text: str) -> SourceSpec:
@@ -87,6 +113,35 @@ def redact(url: str) -> str:
     return f"{scheme}://{place}{'?…' if query_mark else ''}"
 
 
+def _check_settings(spec: SourceSpec) -> None:
+    if (spec.width is None) != (spec.height is None):
+        raise ConfigError(f"{spec.label}: width and height go together", hint="give both or none")
+    if spec.encoding not in get_args(WantedEncoding):
+        near = difflib.get_close_matches(spec.encoding, get_args(WantedEncoding), n=1)
+        hint = f"did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"encoding is auto, mjpeg or raw, not {spec.encoding!r}", hint=hint)
+    if spec.fps is not None and not 0.0 < spec.fps <= _HIGHEST_FPS:
+        raise ConfigError(f"fps is above 0 and up to {_HIGHEST_FPS:g}, not {spec.fps:g}")
+    if not 1 <= spec.jpeg_quality <= 100:
+        raise ConfigError(f"jpeg_quality is 1 to 100, not {spec.jpeg_quality}")
+    if spec.width is not None and spec.height is not None:
+        smallest = _PATTERN_SIDE_PX if spec.kind == "pattern" else limits.IMAGE_MIN_SIDE_PX
+        _check_size(spec.label, spec.width, spec.height, smallest)
+
+
+def _check_size(label: str, width: int, height: int, smallest_px: int) -> None:
+    sides = (width, height)
+    if width * height > limits.IMAGE_PX or max(sides) > limits.IMAGE_SIDE_PX:
+        raise ConfigError(
+            f"{label}: {width}x{height} px is too large",
+            hint=f"at most {limits.IMAGE_SIDE_PX} px a side and {limits.IMAGE_PX} px in all",
+        )
+    if min(sides) < smallest_px:
+        raise ConfigError(
+            f"{label}: {width}x{height} px is too small", hint=f"at least {smallest_px} px a side"
+        )
+
+
 def _spec(kind: Kind, target: str) -> SourceSpec:
     return SourceSpec(kind=kind, target=target, label=target)
 
@@ -96,12 +151,7 @@ def _pattern_spec(text: str) -> SourceSpec:
     if not match:
         raise ConfigError(f"{text!r} is no pattern", hint="write pattern:1280x720@30")
     width, height = int(match["width"] or 1280), int(match["height"] or 720)
-    if width * height > limits.IMAGE_PX or max(width, height) > limits.IMAGE_SIDE_PX:
-        raise ConfigError(
-            f"{text!r}: at most {limits.IMAGE_SIDE_PX} px a side and {limits.IMAGE_PX} px in all"
-        )
-    if min(width, height) < 96:
-        raise ConfigError(f"{text!r}: the counter needs a picture of at least 96x96 px")
+    _check_size(text, width, height, _PATTERN_SIDE_PX)
     return SourceSpec(
         kind="pattern", target=text, label=text, width=width, height=height,
         fps=_pattern_fps(text, match["fps"]),

@@ -15,7 +15,8 @@ from molmo_node.camera.spec import SourceSpec
 from molmo_node.clock import Clock
 from molmo_node.errors import CameraError
 
-OPEN_TIMEOUT_S = 5.0
+# Counted twice by PyAV, for connecting and for the first packets: the watchdog allows 10 s.
+OPEN_TIMEOUT_S = 4.0
 READ_TIMEOUT_S = 3.0
 # UDP loses parts of frames on busy networks, and most routers and containers block it.
 # nobuffer drops what came during the analysis, so that the first frame is a fresh one; four frames
@@ -51,7 +52,7 @@ class StreamSource:
         self._frames_in_pass = 0
 
     def open(self) -> SourceInfo:
-        """Connect, or open the file; a network stream answers within `open_timeout_s`."""
+        """Connect, or open the file; each step of connecting may take `open_timeout_s`."""
         reader = self._reader = self._open_reader()
         width, height = reader.size
         return SourceInfo(

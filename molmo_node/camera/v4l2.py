@@ -40,7 +40,11 @@ class V4L2Source:
     def open(self) -> SourceInfo:
         """Open the device and read back what it was set to."""
         reader = self._reader = AvReader(
-            self._container(), self._clock, label=self._spec.label, wanted=self._spec.encoding
+            self._container(),
+            self._clock,
+            label=self._spec.label,
+            wanted=self._spec.encoding,
+            has_kernel_stamps=True,
         )
         width, height = reader.size
         return SourceInfo(

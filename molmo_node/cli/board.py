@@ -38,6 +38,7 @@ class StatusBoard:
         self._worker = worker_address(settings)
         self._transport = Transport(security_of(settings))
         self._newest: dict[str, tuple[float, Status]] = {}
+        self._pids: dict[str, int] = {}
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="status-board")
 
@@ -52,7 +53,7 @@ class StatusBoard:
 
     def is_ready(self, process: str) -> bool:
         """Whether a process has said that it serves."""
-        found = self._newest.get(node_of(process))
+        found = self._found(process)
         return found is not None and found[1].state in READY
 
     def was_up(self, process: str) -> bool:
@@ -61,7 +62,7 @@ class StatusBoard:
 
     def hang_reason(self, process: str) -> str | None:
         """Why a process that lives is taken for hung: it has fallen silent. None if it is well."""
-        found = self._newest.get(node_of(process))
+        found = self._found(process)
         if found is None or found[1].state in ("stopped", "failed"):
             return None
         heard_s, status = found
@@ -69,13 +70,21 @@ class StatusBoard:
         silent_s = time.monotonic() - heard_s
         return f"silent for {silent_s:.1f} s" if silent_s > limit_s else None
 
+    def _found(self, process: str) -> tuple[float, Status] | None:
+        """When and what the living process said last; the words of a dead one do not count."""
+        node = node_of(process)
+        found = self._newest.get(node)
+        return found if found is not None and found[1].pid == self._pids.get(node) else None
+
     def _run(self) -> None:
         stream = status_stream()
         socket = self._transport.connect(zmq.SUB, STATUS, self._worker, BROADCAST_PART)
         socket.subscribe(status_filter())
         known = {self._worker.text}
         while not self._is_stopping.is_set():
-            for entry in running_nodes(self._run_dir):
+            entries = running_nodes(self._run_dir)
+            self._pids = {entry.node: entry.pid for entry in entries}
+            for entry in entries:
                 if entry.address not in known:
                     known.add(entry.address)
                     socket.connect(Address(entry.address).part(BROADCAST_PART))

@@ -47,9 +47,8 @@ def new(
     config: options.Config = None,
 ) -> None:
     """Write a calibration profile, and read the picture with it once."""
-    from molmo_node import imaging
     from molmo_node.bus import limits
-    from molmo_node.cli import session, show
+    from molmo_node.cli import local, session, show
     from molmo_node.gauge_profiles import save_profile
     from molmo_node.instruments import Profile, read_gauge
 
@@ -57,9 +56,7 @@ def new(
         raise ConfigError(f"{name!r} cannot name a gauge", hint="use a-z, 0-9, - and _")
     settings = session.load_settings(config, gauges__folder=gauges).settings
     folder = settings.gauges.folder or Path("configs/gauges")
-    body = session.read_picture(image)
-    encoding = imaging.sniff(body)
-    rgb = imaging.decode_rgb(body, encoding, *imaging.image_size(body, encoding))
+    rgb = local.load_picture(image)
     profile = Profile.from_marks(
         rgb,
         center=_pair(center, "--center X,Y"),

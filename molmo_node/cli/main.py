@@ -12,6 +12,7 @@ from molmo_node.cli import (
     ask_verbs,
     camera_verbs,
     config_verbs,
+    doctor,
     gauge_verbs,
     key_verbs,
     run_verbs,
@@ -31,8 +32,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for verbs in (
-    run_verbs, ask_verbs, watch_verb, camera_verbs, topic_verbs, config_verbs, gauge_verbs,
-    key_verbs,
+    run_verbs, ask_verbs, watch_verb, camera_verbs, gauge_verbs, topic_verbs, config_verbs,
+    key_verbs, doctor,
 ):  # fmt: skip
     verbs.register(app)
 

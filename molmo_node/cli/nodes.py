@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from molmo_node.bus.address import Address, node_address
@@ -29,18 +28,13 @@ def camera_options(
     from molmo_node.camera.spec import parse_source
     from molmo_node.camera.watchdog import Limits
 
-    spec = replace(
-        parse_source(source or camera.source),
+    spec = parse_source(source or camera.source).adjusted(
+        width=camera.width,
+        height=camera.height,
+        fps=fps or camera.fps,
         encoding=camera.encoding,
         jpeg_quality=camera.jpeg_quality,
         loop=camera.loop,
-    )
-    # What the source's own text says (pattern:640x480@5) stands where nothing else is set.
-    spec = replace(
-        spec,
-        fps=fps or camera.fps or spec.fps,
-        width=camera.width or spec.width,
-        height=camera.height or spec.height,
     )
     return CameraOptions(
         name=camera.name,

@@ -9,6 +9,7 @@ import typer
 
 from molmo_node.cli import options
 from molmo_node.cli.exits import INTERRUPTED
+from molmo_node.cli.signals import StopSignals
 from molmo_node.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def up(
     run_dir: options.RunDir = None,
 ) -> None:
     """Start cameras and a worker, keep them alive, print the watches' answers."""
+    signals = StopSignals()
     from molmo_node.cli import session
     from molmo_node.cli.stage import run_stage
 
@@ -72,11 +74,12 @@ def up(
             hint="molmo-node up --camera 0 (or pattern, a video, a folder), or -c FILE;"
             " `molmo-node demo` needs none",
         )
-    _finish(run_stage(loaded, seconds, json).exit_code)
+    _finish(run_stage(loaded, seconds, json, signals).exit_code)
 
 
 def demo(seconds: _Seconds = None, json: options.Json = False) -> None:
     """Read a real gauge from photographs: camera, worker and answers, with nothing to set up."""
+    signals = StopSignals()
     import tempfile
 
     from molmo_node.cli import session
@@ -86,7 +89,7 @@ def demo(seconds: _Seconds = None, json: options.Json = False) -> None:
     with tempfile.TemporaryDirectory(prefix="molmo-demo-") as folder:
         loaded = session.load_settings(settings_file, run_dir=Path(folder))
         print("a camera streams photographs of a pressure gauge, a worker reads it; Ctrl-C ends it")
-        outcome = run_stage(loaded, seconds, json)
+        outcome = run_stage(loaded, seconds, json, signals)
     print(outcome.summary())
     _finish(outcome.exit_code if outcome.readings else 1)
 
@@ -103,6 +106,7 @@ def camera(
     run_dir: options.RunDir = None,
 ) -> None:
     """Capture from one source and publish its frames, in the foreground."""
+    signals = StopSignals()
     from molmo_node.camera.node import CameraNode
     from molmo_node.cli import nodes, session
 
@@ -110,8 +114,8 @@ def camera(
     session.start_log(settings)
     chosen = _choose(settings, name, source)
     node = CameraNode(nodes.camera_options(settings, chosen, source, fps))
-    node.stop_on_signals()
-    _finish(node.run())
+    signals.attach(node.stop)
+    _finish(signals.exit_code(node.run()))
 
 
 def worker(
@@ -121,6 +125,7 @@ def worker(
     run_dir: options.RunDir = None,
 ) -> None:
     """Answer questions about this host's cameras, in the foreground."""
+    signals = StopSignals()
     from molmo_node.cli import nodes, session
 
     settings = session.load_settings(
@@ -128,8 +133,8 @@ def worker(
     ).settings
     session.start_log(settings)
     node = nodes.make_worker(settings)
-    node.stop_on_signals()
-    _finish(node.run())
+    signals.attach(node.stop)
+    _finish(signals.exit_code(node.run()))
 
 
 def _finish(exit_code: int) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from molmo_node.bus.address import Address, node_address
 from molmo_node.bus.sockets import Security
-from molmo_node.errors import ConfigError
 
 if TYPE_CHECKING:
     from molmo_node.client import Client
@@ -51,20 +50,6 @@ def make_client(settings: Settings) -> Client:
     return Client(
         worker_address(settings).text, run_dir=settings.run_dir, security=security_of(settings)
     )
-
-
-def read_picture(path: Path) -> bytes:
-    """A picture file's bytes.
-
-    Raises:
-        ConfigError: it cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise ConfigError(
-            f"{path}: {exc.strerror.lower() if exc.strerror else exc}", hint="check the path"
-        ) from exc
 
 
 def start_log(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import statistics
 import sys
 import threading
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from molmo_node.cli import session, show
 from molmo_node.cli.board import StatusBoard
 from molmo_node.cli.exits import DONE, INTERRUPTED
+from molmo_node.cli.signals import StopSignals
 from molmo_node.errors import DeadlineExceeded
 from molmo_node.messages import Answer
 
@@ -53,7 +55,9 @@ class Outcome:
         )
 
 
-def run_stage(loaded: Loaded, seconds: float | None, is_json: bool) -> Outcome:
+def run_stage(
+    loaded: Loaded, seconds: float | None, is_json: bool, signals: StopSignals
+) -> Outcome:
     """Run the processes of these settings until a signal, or for so many seconds.
 
     Raises:
@@ -73,6 +77,7 @@ def run_stage(loaded: Loaded, seconds: float | None, is_json: bool) -> Outcome:
 
         supervisor = Supervisor(specs, on_event, board.hang_reason, is_ready=board.is_ready)
         listener = _Listener(session.make_client(settings), outcome, is_json)
+        signals.attach(supervisor.stop)  # until `run` takes them over
         timer = threading.Timer(seconds or 0.0, supervisor.stop)
         if seconds:
             timer.start()
@@ -83,7 +88,7 @@ def run_stage(loaded: Loaded, seconds: float | None, is_json: bool) -> Outcome:
             timer.cancel()
             listener.close()
         outcome.seconds = time.monotonic() - started_s
-        if supervisor.stop_signal is not None and supervisor.stop_signal.name == "SIGINT":
+        if signal.SIGINT in (signals.received, supervisor.stop_signal):
             outcome.exit_code = INTERRUPTED
     return outcome
 

@@ -32,8 +32,8 @@ _Count = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     topic.command("list", epilog="Example: molmo-node topic list")(topic_list)
-    topic.command("echo", epilog="Example: molmo-node topic echo answer --count 3")(topic_echo)
-    topic.command("hz", epilog="Example: molmo-node topic hz answer --seconds 5")(topic_hz)
+    topic.command("echo", epilog="Example: molmo-node topic echo status --count 3")(topic_echo)
+    topic.command("hz", epilog="Example: molmo-node topic hz status --seconds 2")(topic_hz)
     node.command("list", epilog="Example: molmo-node node list --json")(node_list)
     app.add_typer(topic, name="topic")
     app.add_typer(node, name="node")

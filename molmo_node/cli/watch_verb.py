@@ -14,9 +14,7 @@ from molmo_node.messages import Question, Task
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(epilog="Example: molmo-node watch read-gauge boiler --rate-hz 0.5 --count 10")(
-        watch
-    )
+    app.command(epilog="Example: molmo-node watch read-gauge boiler --rate-hz 2 --count 3")(watch)
 
 
 def watch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Generic
@@ -11,18 +12,20 @@ import zmq
 import zmq.asyncio
 
 from molmo_node.bus.broadcast import status_filter
+from molmo_node.bus.connection import Connection
 from molmo_node.bus.sockets import Security
 from molmo_node.client.core import Core, watch_spec
 from molmo_node.client.subscription import (
+    Feed,
     Stream,
     T,
     answer_prefix,
     answer_stream,
-    fits,
+    soonest_ms,
     status_stream,
     subscribe,
 )
-from molmo_node.errors import DeadlineExceeded
+from molmo_node.errors import DeadlineExceeded, MolmoNodeError
 from molmo_node.messages import Answer, FrameChoice, Question, Roi, Status, Task
 
 
@@ -31,27 +34,32 @@ class AsyncSubscription(Generic[T]):
 
     def __init__(
         self,
-        socket: zmq.Socket[bytes],
+        connection: Connection,
         stream: Stream[T],
         filters: tuple[str | None, str | None, str | None] = (None, None, None),
         idle_s: float | None = None,
     ) -> None:
-        self._socket = zmq.asyncio.Socket.from_socket(socket)
-        self._own = socket
-        self._stream = stream
-        self._filters = filters
+        self._connection = connection
+        self._feed = Feed(connection, stream, filters)
         self._idle_s = idle_s
 
     async def get(self, timeout_s: float | None = None) -> T:
-        """The next message; `DeadlineExceeded` if none comes within `timeout_s`."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while True:
-                    message = self._stream.accept(await self._socket.recv_multipart())
-                    if message is not None and self._passes(message):
-                        return message
-        except TimeoutError as exc:
-            raise DeadlineExceeded(f"no message came within {timeout_s} s") from exc
+        """The next message.
+
+        Raises:
+            DeadlineExceeded: none came within `timeout_s`.
+            NotConnected: a node refuses this process.
+        """
+        poller = zmq.asyncio.Poller()
+        for source in (self._connection.socket, self._connection.monitor):
+            poller.register(source, zmq.POLLIN)
+        until_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while (message := self._feed.take()) is None:
+            left_ms = None if until_s is None else (until_s - time.monotonic()) * 1e3
+            if left_ms is not None and left_ms <= 0:
+                raise DeadlineExceeded(f"no message came within {timeout_s} s")
+            await poller.poll(soonest_ms(left_ms, self._connection.poll_ms()) or -1)
+        return message
 
     async def __aiter__(self) -> AsyncIterator[T]:
         while True:
@@ -59,17 +67,13 @@ class AsyncSubscription(Generic[T]):
 
     async def close(self) -> None:
         """Stop listening."""
-        self._socket.close()
-        self._own.close()
+        self._connection.close()
 
     async def __aenter__(self) -> AsyncSubscription[T]:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-    def _passes(self, message: T) -> bool:
-        return not isinstance(message, Answer) or fits(message, *self._filters)
 
 
 class AsyncWatch:
@@ -188,10 +192,10 @@ class AsyncClient:
         answers = self.answers(watch=spec.name, idle_s=idle_s)
         try:
             await asyncio.wrap_future(self._core.lease(spec).future)
-        except BaseException:
-            self._core.end_lease(spec.name)
+        except (MolmoNodeError, asyncio.CancelledError):
             await answers.close()
             raise
+        self._core.keep_lease(spec)
         return AsyncWatch(self._core, spec.name, answers)
 
     def answers(
@@ -203,15 +207,15 @@ class AsyncClient:
         idle_s: float | None = None,
     ) -> AsyncSubscription[Answer]:
         """Everybody's answers as they are made, filtered."""
-        socket = subscribe(
+        connection = subscribe(
             self._core.transport, [self._core.address], answer_prefix(camera, task, watch)
         )
-        return AsyncSubscription(socket, answer_stream(), (camera, task, watch), idle_s)
+        return AsyncSubscription(connection, answer_stream(), (camera, task, watch), idle_s)
 
     def statuses(self, *, idle_s: float | None = None) -> AsyncSubscription[Status]:
         """The state of the worker and of every node on this host, at once and on change."""
-        socket = subscribe(self._core.transport, self._core.node_addresses(), status_filter())
-        return AsyncSubscription(socket, status_stream(), idle_s=idle_s)
+        connection = subscribe(self._core.transport, self._core.node_addresses(), status_filter())
+        return AsyncSubscription(connection, status_stream(), idle_s=idle_s)
 
     async def status(self) -> Status:
         """The worker's state now."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from molmo_node.bus import wire
+from molmo_node.bus import limits, wire
 from molmo_node.bus.address import Address, node_address
 from molmo_node.bus.lock import running_nodes
 from molmo_node.bus.rundir import default_run_dir
 from molmo_node.bus.sockets import Security, Transport
-from molmo_node.client.link import Link, Request
+from molmo_node.client.link import Link
+from molmo_node.client.request import Request
 from molmo_node.clock import SYSTEM_CLOCK
+from molmo_node.errors import MolmoNodeError, ProtocolError
 from molmo_node.messages import (
     FrameChoice,
     Ping,
@@ -50,7 +52,11 @@ class Core:
         self.address = Address(address) if address else node_address(self.run_dir, "worker")
         self.retries = retries
         self.transport = Transport(security)
-        self.link = Link(self.transport, self.address, connect_s)
+        try:
+            self.link = Link(self.transport, self.address, connect_s)
+        except MolmoNodeError:
+            self.transport.close()
+            raise
 
     def close(self) -> None:
         """Close the connection and everything opened through it."""
@@ -66,7 +72,17 @@ class Core:
         timeout_s: float,
         image: bytes | None,
     ) -> Request:
-        """Send a question; a picture of the asker's own makes it about that picture."""
+        """Send a question; a picture of the asker's own makes it about that picture.
+
+        Raises:
+            ProtocolError: the picture is too large to be sent: the worker's socket would only
+                break the connection, again and again.
+        """
+        if image is not None and len(image) > limits.FRAME_BYTES:
+            raise ProtocolError(
+                f"picture of {len(image)} bytes, at most {limits.FRAME_BYTES} allowed",
+                hint="send it smaller, or compressed",
+            )
         query = Query(
             id=self.link.new_id(),
             question=question,
@@ -88,28 +104,35 @@ class Core:
         return request
 
     def lease(self, spec: WatchSpec) -> Request:
-        """Make a watch and keep it; its first acceptance, or refusal, is the request's."""
-
-        def make() -> Watch:
-            return Watch(id=self.link.new_id(), spec=spec, lease_s=LEASE_S)
-
-        first = make()
+        """Ask for a watch; call `keep_lease` once the request is accepted."""
+        watch = self._watch(spec)
         request = Request(
-            first.id, [wire.encode(first)], _deadline_ns(REPLY_S), 1, awaits="accepted"
+            watch.id, [wire.encode(watch)], _deadline_ns(REPLY_S), 1, awaits="accepted"
         )
         self.link.ask(request)
-        self.link.keep(spec.name, make)
         return request
+
+    def keep_lease(self, spec: WatchSpec) -> None:
+        """Renew a watch that was accepted, and make it again at every new worker.
+
+        One that was refused must not be kept: its name may stand for another of this client.
+        """
+        self.link.keep(spec.name, lambda: self._watch(spec))
 
     def end_lease(self, name: str) -> None:
         """End a watch at once instead of at its lease's end."""
         self.link.keep(name, None)
         self.link.tell(Unwatch(id=self.link.new_id(), name=name))
 
+    def _watch(self, spec: WatchSpec) -> Watch:
+        return Watch(id=self.link.new_id(), spec=spec, lease_s=LEASE_S)
+
     def node_addresses(self) -> list[Address]:
-        """The worker, and every node that lives on this host."""
+        """The worker, and the nodes of this host that are reached as it is: with keys, or not."""
+        covers = self.transport.security.covers
         here = [Address(entry.address) for entry in running_nodes(self.run_dir)]
-        return [self.address, *(address for address in here if address != self.address)]
+        others = [one for one in here if one != self.address]
+        return [self.address, *(one for one in others if covers(one) == covers(self.address))]
 
 
 def watch_spec(

@@ -7,27 +7,24 @@ answer is handed over once, whatever arrives twice.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Literal
 
 import zmq
 
 from molmo_node.bus import wire
 from molmo_node.bus.address import Address
 from molmo_node.bus.host import new_session
-from molmo_node.bus.monitor import PeerMonitor
+from molmo_node.bus.poll import has_message
 from molmo_node.bus.sockets import Transport
 from molmo_node.bus.topics import QUERY
 from molmo_node.bus.wake import Wake
+from molmo_node.client.request import Reply, Request, to_exception
 from molmo_node.clock import SYSTEM_CLOCK, Clock
 from molmo_node.errors import (
-    BY_CODE,
-    Busy,
     DeadlineExceeded,
     MolmoNodeError,
     NotConnected,
@@ -50,35 +47,14 @@ log = logging.getLogger(__name__)
 QUERY_PART = 0
 TICK_MS = 500
 GRACE_NS = 50_000_000  # the worker's own word on a deadline comes first
-RETRY_REFUSED_NS = 5_000_000_000
-
-
-@dataclass(eq=False)
-class Request:
-    """A message that waits for its reply.
-
-    Attributes:
-        parts: as sent: the message, and an attached picture.
-        deadline_ns: monotonic; then `future` fails.
-        retries: how often it may be asked again after a worker died while working on it.
-        future: resolves to Answer, Accepted or Status, or fails with an error of ours.
-    """
-
-    id: str
-    parts: list[bytes]
-    deadline_ns: int
-    retries: int = 0
-    is_sent: bool = False
-    is_started: bool = False
-    awaits: Literal["answer", "accepted", "status"] = "answer"
-    future: Future[Answer | Accepted | Status] = field(default_factory=Future)
+RENEW_NS = 1_000_000_000
 
 
 class Link:
     """The DEALER side of asking. Other threads call `ask`, `tell`, `keep` and `close`.
 
     Args:
-        connect_s: how long a first connection may take before questions fail with
+        connect_s: how long a question waits for a first connection before it fails with
             `NotConnected`; a worker that was there once is waited for until the deadline.
     """
 
@@ -90,32 +66,36 @@ class Link:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.address = address
-        self._transport = transport
         self._clock = clock
-        self._connect_until_ns = clock.mono_ns() + int(connect_s * 1e9)
+        self._connect_ns = int(connect_s * 1e9)
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._requests: dict[str, Request] = {}
         self._kept: dict[str, Callable[[], ClientMessage]] = {}
         self._renewed_ns = 0
         self._session = new_session()
-        self._number = 0
+        self._numbers = itertools.count(1)  # `next` on it is atomic
+        self._closing = threading.Lock()
         self._is_stopping = False
-        self._refused_ns: int | None = None
         self.is_connected = False
         self.was_connected = False
         self._wake = Wake()
-        self._socket: zmq.Socket[bytes]
+        # Made here, so that missing keys are the caller's error; the thread has it from then on.
+        # IMMEDIATE: nothing is queued for a worker that is not there.
+        self._connection = transport.connect_watched(
+            zmq.DEALER, QUERY, address, QUERY_PART, {int(zmq.IMMEDIATE): 1}, clock
+        )
+        self._socket = self._connection.socket
         self._thread = threading.Thread(target=self._run, name="client")
         self._thread.start()
 
     def new_id(self) -> str:
         """An id for a message, unique in this link's life."""
-        self._number += 1
-        return f"{self._session}-{self._number}"
+        return f"{self._session}-{next(self._numbers)}"
 
     def ask(self, request: Request) -> None:
         """Send a request as soon as a worker is there; its future tells the rest."""
-        self._do(lambda: self._add(request))
+        if not self._do(lambda: self._add(request)):
+            request.fail(NotConnected("the client is closed"))
 
     def tell(self, message: ClientMessage) -> None:
         """Send a message that has no reply, if a worker is there."""
@@ -146,50 +126,61 @@ class Link:
         self._do(change)
 
     def close(self) -> None:
-        """Fail what waits, and end the thread."""
-        self._is_stopping = True
-        self._wake.set()
+        """Fail what waits, and end the thread; a second call does nothing."""
+        with self._closing:
+            if self._is_stopping:
+                return
+            self._is_stopping = True
+            self._wake.set()
         self._thread.join()
         self._wake.close()
 
-    def _do(self, command: Callable[[], None]) -> None:
-        self._commands.put(command)
-        self._wake.set()
+    def _do(self, command: Callable[[], None]) -> bool:
+        """Have the thread do something; False if it has ended."""
+        with self._closing:  # `close` frees the wake's descriptors, which others may get then
+            if self._is_stopping:
+                return False
+            self._commands.put(command)
+            self._wake.set()
+            return True
 
     def _run(self) -> None:
-        # IMMEDIATE: nothing is queued for a worker that is not there.
-        options = {int(zmq.IMMEDIATE): 1}
-        self._socket = self._transport.connect(zmq.DEALER, QUERY, self.address, QUERY_PART, options)
-        monitor = PeerMonitor(self._socket)
         poller = zmq.Poller()
-        for source in (self._socket, monitor.socket, self._wake):
+        for source in (self._socket, self._connection.monitor, self._wake):
             poller.register(source, zmq.POLLIN)
         try:
             while not self._is_stopping:
                 poller.poll(self._poll_ms())
                 self._wake.clear()
                 self._receive()
-                self._note_peers(monitor)
-                while not self._commands.empty():
-                    self._commands.get()()
+                self._note_peers()
+                self._obey()
                 self._tend()
+            self._obey()
         finally:
-            for request in self._requests.values():
-                request.future.set_exception(NotConnected("the client was closed"))
-            monitor.close()
-            self._socket.close()
+            for request in list(self._requests.values()):
+                self._fail(request, NotConnected("the client was closed"))
+            self._connection.close()
+
+    def _obey(self) -> None:
+        while not self._commands.empty():
+            self._commands.get()()
 
     def _poll_ms(self) -> int:
         now_ns = self._clock.mono_ns()
         events = [request.deadline_ns + GRACE_NS for request in self._requests.values()]
-        if not self.was_connected and self._requests:
-            events.append(self._connect_until_ns)
+        if not self.was_connected:
+            events += [request.connect_until_ns for request in self._requests.values()]
         wait_ns = min(events, default=now_ns + TICK_MS * 1_000_000) - now_ns
         return max(0, min(TICK_MS, wait_ns // 1_000_000 + 1))
 
     def _add(self, request: Request) -> None:
         self._requests[request.id] = request
-        self._try_send(request)
+        request.connect_until_ns = self._clock.mono_ns() + self._connect_ns
+        if self._connection.refusal is not None:
+            self._fail(request, self._connection.refusal)
+        else:
+            self._try_send(request)
 
     def _try_send(self, request: Request) -> None:
         if self.is_connected and not request.is_sent:
@@ -202,17 +193,18 @@ class Link:
             return False
         return True
 
-    def _note_peers(self, monitor: PeerMonitor) -> None:
-        for event in monitor.drain():
+    def _note_peers(self) -> None:
+        for event in self._connection.drain():
             if event.change == "connected":
                 self.is_connected = self.was_connected = True
-                self._refused_ns, self._renewed_ns = None, 0
+                self._renewed_ns = 0
                 for request in self._requests.values():
                     self._try_send(request)
             elif event.change == "lost" and self.is_connected:
                 self._on_lost()
-            elif event.change == "refused":
-                self._on_refused()
+            elif event.change == "refused" and self._connection.refusal is not None:
+                for request in list(self._requests.values()):
+                    self._fail(request, self._connection.refusal)
 
     def _on_lost(self) -> None:
         self.is_connected = False
@@ -230,29 +222,10 @@ class Link:
                 request.retries -= request.is_started
                 request.is_sent = request.is_started = False
 
-    def _on_refused(self) -> None:
-        """The handshake failed: say so, and do not storm (libzmq would try 50 times a second)."""
-        endpoint = self.address.part(QUERY_PART)
-        key = self._transport.security.key
-        error = NotConnected(
-            f"{endpoint} refused the handshake of key {key!r}",
-            hint="on the worker's side, allowed/ must hold this key's public half; "
-            "here, server_key must be the worker's",
-        )
-        for request in list(self._requests.values()):
-            self._fail(request, error)
-        if self._refused_ns is None:
-            self._socket.disconnect(endpoint)
-        self._refused_ns = self._clock.mono_ns()
-
     def _receive(self) -> None:
-        while True:
+        while has_message(self._socket):
             try:
-                raw = self._socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            try:
-                self._handle(wire.worker_message(raw))
+                self._handle(wire.worker_message(self._socket.recv(zmq.NOBLOCK)))
             except ProtocolError as exc:
                 log.warning("reply rejected", extra={"why": exc.message})
 
@@ -262,6 +235,8 @@ class Link:
                 self._resolve(asking, message)
         elif (request := self._requests.get(message.id)) is not None:
             self._handle_reply(request, message)
+        elif isinstance(message, Error):  # of a renewal, or of a message without an id
+            log.warning("worker refuses", extra={"code": message.code, "why": message.message})
 
     def _handle_reply(self, request: Request, message: Accepted | Started | Answer | Error) -> None:
         if isinstance(message, Started):
@@ -271,35 +246,30 @@ class Link:
         elif isinstance(message, Answer) or request.awaits == "accepted":
             self._resolve(request, message)
 
-    def _resolve(self, request: Request, message: Answer | Accepted | Status) -> None:
+    def _resolve(self, request: Request, message: Reply) -> None:
         del self._requests[request.id]
         if request.future.set_running_or_notify_cancel():
             request.future.set_result(message)
 
     def _fail(self, request: Request, error: MolmoNodeError) -> None:
         del self._requests[request.id]
-        if request.future.set_running_or_notify_cancel():
-            request.future.set_exception(error)
+        request.fail(error)
 
     def _tend(self) -> None:
         now_ns = self._clock.mono_ns()
-        self._reconnect_refused(now_ns)
-        if self.is_connected and now_ns - self._renewed_ns >= 1_000_000_000:
+        if self.is_connected and now_ns - self._renewed_ns >= RENEW_NS:
             self._renewed_ns = now_ns
             for make in self._kept.values():
                 self._send([wire.encode(make())])
         for request in list(self._requests.values()):
             if now_ns >= request.deadline_ns + GRACE_NS:
                 self._fail(request, self._overdue(request))
-            elif not self.was_connected and now_ns >= self._connect_until_ns:
+                if request.is_sent:
+                    self._send([wire.encode(Cancel(id=request.id))])
+            elif not self.was_connected and now_ns >= request.connect_until_ns:
                 self._fail(request, self._unreachable())
             elif not request.is_sent:
                 self._try_send(request)
-
-    def _reconnect_refused(self, now_ns: int) -> None:
-        if self._refused_ns is not None and now_ns - self._refused_ns >= RETRY_REFUSED_NS:
-            self._refused_ns = None
-            self._socket.connect(self.address.part(QUERY_PART))
 
     def _overdue(self, request: Request) -> MolmoNodeError:
         if not self.was_connected:
@@ -312,10 +282,3 @@ class Link:
             f"no worker at {self.address.part(QUERY_PART)}",
             hint="start one with `molmo-node up` or `molmo-node worker`",
         )
-
-
-def to_exception(error: Error) -> MolmoNodeError:
-    """An error message as the exception it stands for."""
-    if error.code == Busy.code:
-        return Busy(error.message, hint=error.hint, wait_ms=error.wait_ms)
-    return BY_CODE.get(error.code, MolmoNodeError)(error.message, hint=error.hint)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
@@ -11,22 +13,31 @@ import zmq
 from molmo_node.bus import wire
 from molmo_node.bus.address import Address
 from molmo_node.bus.broadcast import BROADCAST_PART
+from molmo_node.bus.connection import Connection
 from molmo_node.bus.sockets import Transport
 from molmo_node.bus.topics import ANSWER, STATUS
 from molmo_node.bus.wire import Decoder
 from molmo_node.errors import DeadlineExceeded, ProtocolError
 from molmo_node.messages import Answer, Status
 
+REMEMBERED = 1024
 T = TypeVar("T", bound=Answer | Status)
 
 
 class Stream(Generic[T]):
-    """Decodes what a SUB socket gives, and drops what is no message or came before."""
+    """Decodes what a SUB socket gives, and drops what is no message or came before.
+
+    Attributes:
+        rejected: what was no message.
+        repeated: messages that had come before, or came after a newer one of their kind.
+    """
 
     def __init__(self, decoder: Decoder[T]) -> None:
         self._decoder = decoder
-        self._newest: dict[tuple[str, str], int] = {}
+        self._newest: dict[tuple[str, ...], int] = {}
+        self._answered: OrderedDict[tuple[object, ...], None] = OrderedDict()
         self.rejected = 0
+        self.repeated = 0
 
     def accept(self, parts: list[bytes]) -> T | None:
         """The message, or None if it is to be passed over."""
@@ -37,16 +48,32 @@ class Stream(Generic[T]):
         except ProtocolError:
             self.rejected += 1
             return None
-        return message if self._is_new(message) else None
+        if self._is_new(message):
+            return message
+        self.repeated += 1
+        return None
 
     def _is_new(self, message: T) -> bool:
-        """A snapshot for a newcomer reaches all: the others have seen its number."""
-        if not isinstance(message, Status):
-            return True
-        key = (message.node, message.session)
-        if message.seq <= self._newest.get(key, -1):
+        if isinstance(message, Status):
+            # A snapshot for a newcomer reaches all: the others have seen its number.
+            return self._is_newest((message.node, message.session), message.seq)
+        frame = message.frame
+        key = (message.id, message.watch, frame.camera, frame.session, frame.seq)
+        if key in self._answered:
             return False
-        self._newest[key] = message.seq
+        self._answered[key] = None
+        if len(self._answered) > REMEMBERED:
+            self._answered.popitem(last=False)
+        watched = (message.watch, frame.camera, frame.session)
+        return not message.watch or self._is_newest(watched, frame.seq)
+
+    def _is_newest(self, key: tuple[str, ...], seq: int) -> bool:
+        if seq <= self._newest.get(key, -1):
+            return False
+        self._newest.pop(key, None)
+        self._newest[key] = seq
+        if len(self._newest) > REMEMBERED:
+            del self._newest[next(iter(self._newest))]
         return True
 
 
@@ -79,14 +106,57 @@ def fits(answer: Answer, camera: str | None, task: str | None, watch: str | None
     )
 
 
-def subscribe(transport: Transport, addresses: list[Address], prefix: bytes) -> zmq.Socket[bytes]:
-    """A SUB socket that listens to the broadcasts of several nodes."""
+def subscribe(transport: Transport, addresses: list[Address], prefix: bytes) -> Connection:
+    """A connection to the broadcasts of several nodes.
+
+    Args:
+        addresses: all with keys, or all without: a socket speaks one of the two.
+    """
     topic = STATUS if prefix.startswith(STATUS.name.encode()) else ANSWER
-    socket = transport.connect(zmq.SUB, topic, addresses[0], BROADCAST_PART)
+    connection = transport.connect_watched(zmq.SUB, topic, addresses[0], BROADCAST_PART)
     for address in addresses[1:]:
-        socket.connect(address.part(BROADCAST_PART))
-    socket.subscribe(prefix)
-    return socket
+        connection.socket.connect(address.part(BROADCAST_PART))
+    connection.socket.subscribe(prefix)
+    return connection
+
+
+class Feed(Generic[T]):
+    """What both kinds of subscription share: the connection, and what passes its filters.
+
+    Args:
+        filters: camera, task and watch; None for any. Ignored for status.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        stream: Stream[T],
+        filters: tuple[str | None, str | None, str | None],
+    ) -> None:
+        self.connection = connection
+        self._stream = stream
+        self._filters = filters
+
+    def take(self) -> T | None:
+        """The next message that is here already; None if there is none.
+
+        Raises:
+            NotConnected: a node refuses this process.
+        """
+        if any(event.change == "refused" for event in self.connection.drain()):
+            assert self.connection.refusal is not None
+            raise self.connection.refusal
+        while True:
+            try:
+                parts = self.connection.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return None
+            message = self._stream.accept(parts)
+            if message is not None and self._passes(message):
+                return message
+
+    def _passes(self, message: T) -> bool:
+        return not isinstance(message, Answer) or fits(message, *self._filters)
 
 
 class Subscription(Generic[T]):
@@ -103,14 +173,13 @@ class Subscription(Generic[T]):
 
     def __init__(
         self,
-        socket: zmq.Socket[bytes],
+        connection: Connection,
         stream: Stream[T],
         filters: tuple[str | None, str | None, str | None] = (None, None, None),
         idle_s: float | None = None,
     ) -> None:
-        self._socket = socket
-        self._stream = stream
-        self._filters = filters
+        self._connection = connection
+        self._feed = Feed(connection, stream, filters)
         self._idle_s = idle_s
 
     def get(self, timeout_s: float | None = None) -> T:
@@ -118,15 +187,18 @@ class Subscription(Generic[T]):
 
         Raises:
             DeadlineExceeded: none came within `timeout_s`.
+            NotConnected: a node refuses this process.
         """
+        poller = zmq.Poller()
+        for source in (self._connection.socket, self._connection.monitor):
+            poller.register(source, zmq.POLLIN)
         until_s = None if timeout_s is None else time.monotonic() + timeout_s
-        while True:
-            left_s = None if until_s is None else max(0.0, until_s - time.monotonic())
-            if not self._socket.poll(None if left_s is None else int(left_s * 1e3)):
+        while (message := self._feed.take()) is None:
+            left_ms = None if until_s is None else (until_s - time.monotonic()) * 1e3
+            if left_ms is not None and left_ms <= 0:
                 raise DeadlineExceeded(f"no message came within {timeout_s} s")
-            message = self._stream.accept(self._socket.recv_multipart())
-            if message is not None and self._passes(message):
-                return message
+            poller.poll(soonest_ms(left_ms, self._connection.poll_ms()))
+        return message
 
     def __iter__(self) -> Iterator[T]:
         while True:
@@ -134,7 +206,7 @@ class Subscription(Generic[T]):
 
     def close(self) -> None:
         """Stop listening."""
-        self._socket.close()
+        self._connection.close()
 
     def __enter__(self) -> Subscription[T]:
         return self
@@ -142,5 +214,8 @@ class Subscription(Generic[T]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _passes(self, message: T) -> bool:
-        return not isinstance(message, Answer) or fits(message, *self._filters)
+
+def soonest_ms(first_ms: float | None, second_ms: float | None) -> int | None:
+    """The shorter of two waits, in whole milliseconds; None is for ever."""
+    waits_ms = [wait_ms for wait_ms in (first_ms, second_ms) if wait_ms is not None]
+    return math.ceil(min(waits_ms)) if waits_ms else None

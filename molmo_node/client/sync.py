@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from molmo_node.bus.broadcast import status_filter
 from molmo_node.bus.sockets import Security
 from molmo_node.client.core import Core, watch_spec
-from molmo_node.client.link import Request
+from molmo_node.client.request import Request
 from molmo_node.client.subscription import (
     Subscription,
     answer_prefix,
@@ -18,7 +19,7 @@ from molmo_node.client.subscription import (
     status_stream,
     subscribe,
 )
-from molmo_node.errors import DeadlineExceeded
+from molmo_node.errors import Cancelled, DeadlineExceeded, MolmoNodeError
 from molmo_node.messages import Answer, FrameChoice, Question, Roi, Status, Task
 
 
@@ -40,6 +41,8 @@ class Pending:
             answer = self._request.future.result(timeout_s)
         except FutureTimeout as exc:
             raise DeadlineExceeded(f"no answer within {timeout_s} s") from exc
+        except CancelledError as exc:
+            raise Cancelled("the question was taken back") from exc
         assert isinstance(answer, Answer)
         return answer
 
@@ -181,10 +184,10 @@ class Client:
         answers = self.answers(watch=spec.name, idle_s=idle_s)
         try:
             self._core.lease(spec).future.result()
-        except Exception:
-            self._core.end_lease(spec.name)
+        except MolmoNodeError:
             answers.close()
             raise
+        self._core.keep_lease(spec)
         return LeasedWatch(self._core, spec.name, answers)
 
     def answers(
@@ -196,15 +199,15 @@ class Client:
         idle_s: float | None = None,
     ) -> Subscription[Answer]:
         """Everybody's answers as they are made, filtered."""
-        socket = subscribe(
+        connection = subscribe(
             self._core.transport, [self._core.address], answer_prefix(camera, task, watch)
         )
-        return Subscription(socket, answer_stream(), (camera, task, watch), idle_s)
+        return Subscription(connection, answer_stream(), (camera, task, watch), idle_s)
 
     def statuses(self, *, idle_s: float | None = None) -> Subscription[Status]:
         """The state of the worker and of every node on this host, at once and on change."""
-        socket = subscribe(self._core.transport, self._core.node_addresses(), status_filter())
-        return Subscription(socket, status_stream(), idle_s=idle_s)
+        connection = subscribe(self._core.transport, self._core.node_addresses(), status_filter())
+        return Subscription(connection, status_stream(), idle_s=idle_s)
 
     def status(self) -> Status:
         """The worker's state now."""

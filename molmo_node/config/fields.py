@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from molmo_node.bus import limits
-
-_SCHEMES = ("ipc", "tcp")
+from molmo_node.bus.address import Address
+from molmo_node.errors import ConfigError
 
 
 class Section(BaseModel):
@@ -33,17 +33,10 @@ def _text_if_number(value: object) -> object:
 
 
 def _checked_endpoint(value: str) -> str:
-    scheme, separator, rest = value.partition("://")
-    if not separator or scheme not in _SCHEMES or not rest:
-        raise ValueError("expected ipc://PATH or tcp://HOST:PORT")
-    if scheme == "tcp" and not _has_port(rest):
-        raise ValueError("expected tcp://HOST:PORT with a port of 1 to 65535, or 0 or * for any")
-    return value
-
-
-def _has_port(rest: str) -> bool:
-    host, _, port = rest.rpartition(":")
-    return bool(host) and (port == "*" or (port.isdecimal() and int(port) <= 65535))
+    try:
+        return Address(value).text
+    except ConfigError as exc:
+        raise ValueError(f"expected ipc:///path/name or tcp://host:port ({exc.message})") from exc
 
 
 def _checked_name(value: str) -> str:

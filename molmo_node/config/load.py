@@ -45,7 +45,8 @@ class Loaded:
         env = {} if self.path is None else {CONFIG_VARIABLE: str(self.path.resolve())}
         for key, value in self.flags.items():
             name = ENV_PREFIX + key.upper().replace(".", "__")
-            env[name] = value if isinstance(value, str) else json.dumps(value, default=str)
+            is_text = isinstance(value, str | Path)
+            env[name] = str(value) if is_text else json.dumps(value, default=str)
         return env
 
 

@@ -66,7 +66,7 @@ def _describe(
         return f"{where}: unknown key", _offer(path, model)
     if details["type"] == "missing":
         return f"{where}: missing", ""
-    expected = _expected(details["msg"])
+    expected = mask(_expected(details["msg"]))
     if not dotted_key or isinstance(details["input"], BaseModel | Mapping):
         return f"{where}: {expected}", ""
     return f"{where}: found {_found(details['input'])}, {expected}", ""

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from pathlib import Path
 
+from molmo_node.bus.address import Address
+from molmo_node.bus.keys import SECRET_SUFFIX
 from molmo_node.config.model import Settings
 from molmo_node.errors import ConfigError
-
-KEY_PATTERN = "*.key_secret"
-
-
-def is_local(endpoint: str) -> bool:
-    """Whether only processes of this machine can reach the endpoint."""
-    scheme, _, rest = endpoint.partition("://")
-    if scheme != "tcp":
-        return True
-    host = rest.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_reach(settings: Settings, origin: Callable[[str], str]) -> None:
@@ -33,7 +18,7 @@ def check_reach(settings: Settings, origin: Callable[[str], str]) -> None:
         ConfigError: names the endpoint's key, and what makes it allowed.
     """
     for key, endpoint in _endpoints(settings):
-        if endpoint is None or is_local(endpoint):
+        if endpoint is None or Address(endpoint).is_loopback:
             continue
         place = f"{origin(key)}: {key}: {endpoint} reaches beyond this machine"
         if settings.security.transport_security == "off":
@@ -54,4 +39,4 @@ def _endpoints(settings: Settings) -> list[tuple[str, str | None]]:
 
 
 def _has_keys(folder: Path) -> bool:
-    return any(path.is_file() for path in folder.glob(KEY_PATTERN))
+    return any(path.is_file() for path in folder.glob("*" + SECRET_SUFFIX))

@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
@@ -35,6 +35,7 @@ from molmo_node.messages import TASKS, Point, Question, Task, Timing, Work
 from molmo_node.models.engine import ImageHWC, Reply, never_cancelled
 
 STEP_S = 0.005
+Delay = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 
 
 class ScriptedAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,8 +43,8 @@ class ScriptedAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     task: Task | None = None
     text: str | None = None
-    delay_s: float = 0.0
-    fault: str | None = None
+    delay_s: Delay = 0.0
+    fault: Literal["error", "device_lost", "hang", "exit"] | None = None
     points: tuple[tuple[float, float, str], ...] = ()
     reply: str = ""
     count: int | None = None
@@ -60,7 +61,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A whole script file."""
 
     name: str = "scripted"
-    load_s: float = 0.0
+    load_s: Delay = 0.0
     load_fault: str | None = None
     answers: tuple[ScriptedAnswer, ...] = ()
 

@@ -24,14 +24,22 @@ class RestartSchedule:
         """Note a start."""
         self._starts.append(now_s)
 
-    def died(self, now_s: float) -> float:
+    def died(self, now_s: float, served_s: float = 0.0) -> float:
         """Note a death.
 
+        Args:
+            served_s: how long it had been ready.
+
         Returns:
-            Seconds until the next start: 0 after a long run.
+            Seconds until the next start: 0 after a good run.
         """
         ran_s = now_s - self._starts[-1] if self._starts else 0.0
-        self.early_deaths = 0 if ran_s >= self._rule.stable_after_s else self.early_deaths + 1
+        rule = self._rule
+        if ran_s >= rule.stable_after_s or served_s >= rule.stable_when_served_s:
+            self.early_deaths = 0
+            self._starts.clear()
+        else:
+            self.early_deaths += 1
         return max(self._delay_s(), self._until_allowed_s(now_s))
 
     @property

@@ -32,9 +32,10 @@ class Child:
         self.spec = spec
         self.state: State = "waiting"
         self.is_ready = False
+        self.is_killed = False
         self.last_exit: int | None = None
         self._starts = 0
-        self._started_s = 0.0
+        self._started_s = self._ready_s = 0.0
         self._is_late = False
         self._next_start_s = 0.0
         self._tell = tell
@@ -74,7 +75,7 @@ class Child:
         if self.state != "running" or self.is_ready:
             return
         if is_ready(self.spec.name):
-            self.is_ready = True
+            self.is_ready, self._ready_s = True, now_s
             self._tell(ProcessEvent("ready", self.spec.name, pid=self.pid))
         elif not self._is_late and self.run_s(now_s) >= self.spec.ready_within_s:
             self._is_late = True
@@ -88,6 +89,7 @@ class Child:
     async def start(self, now_s: float) -> None:
         """Start a run."""
         self._output.forget()
+        self.is_killed = False
         self._schedule.started(now_s)
         self._started_s = now_s
         self._starts += 1
@@ -104,7 +106,7 @@ class Child:
         """Notice that the process ended, and decide what is next."""
         if self.state != "running" or (self._process is not None and self._process.is_alive()):
             return
-        pid = self.pid
+        pid, served_s = self.pid, now_s - self._ready_s if self.is_ready else 0.0
         await self._bury()
         self._tell(
             ProcessEvent(
@@ -119,7 +121,7 @@ class Child:
         if is_done or self.spec.restart == "never":
             self.state = "finished"
         else:
-            self._plan_restart(now_s)
+            self._plan_restart(now_s, served_s)
 
     def kill(self, reason: str = "") -> None:
         """Kill it and all it started; with a reason, because it was taken for hung."""
@@ -127,6 +129,7 @@ class Child:
             return
         _kill_group(self._process.pid)
         if reason:
+            self.is_killed = True
             self._tell(ProcessEvent("killed_hung", self.spec.name, pid=self.pid, reason=reason))
 
     async def stop(self, grace_s: float) -> None:
@@ -138,8 +141,8 @@ class Child:
             self._tell(ProcessEvent("stopped", self.spec.name, pid=pid, exit_code=self.last_exit))
         self.state = "stopped"
 
-    def _plan_restart(self, now_s: float) -> None:
-        in_s = self._schedule.died(now_s)
+    def _plan_restart(self, now_s: float, served_s: float) -> None:
+        in_s = self._schedule.died(now_s, served_s)
         self._next_start_s = now_s + in_s
         was_failed = self._has_failed
         self._has_failed = self._schedule.is_failing
@@ -164,7 +167,6 @@ class Child:
             watcher.graceful_timeout = grace_s
             await watcher._stop()
         if process is not None:
-            process.poll()  # circus waited for it: this tells Popen, which would warn otherwise
             _kill_group(process.pid)
         self._output.end()
         self._watcher = self._process = None

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 
+from molmo_node.bus.address import Address
 from molmo_node.config import Loaded, ProcessSettings, Settings
 from molmo_node.supervisor.spec import ProcessSpec
 
+_ANY_INTERFACE = ("*", "0.0.0.0", "::")  # noqa: S104  # compared with, not bound
 PROGRAM = (sys.executable, "-m", "molmo_node")
 
 
 def process_specs(loaded: Loaded) -> list[ProcessSpec]:
-    """The launch file's processes, or the usual ones: one a camera, and a worker.
+    """The launch file's processes, or the usual ones: one a camera of this host, and a worker.
 
     Each child loads the settings that we loaded: it is given the file and the flags as variables.
     """
@@ -35,5 +37,14 @@ def _usual(settings: Settings) -> tuple[ProcessSettings, ...]:
             name=f"camera-{camera.name}"[:64], command=("camera", "--name", camera.name)
         )
         for camera in settings.cameras
+        if _is_here(camera.endpoint)
     )
     return (*cameras, ProcessSettings(name="worker", command=("worker",)))
+
+
+def _is_here(endpoint: str | None) -> bool:
+    """Whether a camera with this endpoint runs on this host, as far as the endpoint says."""
+    if endpoint is None:
+        return True
+    address = Address(endpoint)
+    return address.is_loopback or address.host in _ANY_INTERFACE

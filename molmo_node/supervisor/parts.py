@@ -11,8 +11,9 @@ because the arbiter (circus 0.19):
 - drops a child that dies between its two looks without saying so, and stops all at once.
 
 Fixed here: a `preexec_fn` in a process with threads (`spawn`), the last output of a child that
-is lost when its pipe is closed at its death (`close_output_channels`), and the variables of a
-child that change our own import path (`make_watcher`).
+is lost when its pipe is closed at its death (`close_output_channels`), an endless wait for a child
+that sleeps in a driver (`reap_process`), and the variables of a child that change our own import
+path (`make_watcher`).
 """
 
 from __future__ import annotations
@@ -40,8 +41,13 @@ from circus.stream import Redirector  # noqa: E402
 from circus.watcher import Watcher  # noqa: E402
 
 logging.getLogger().handlers[:] = _handlers
+# What it logs at INFO, our events say too.
+logging.getLogger("circus").setLevel(logging.WARNING)
 
 _READ_BYTES = 65536
+_REAP_WITHIN_S = 0.5
+
+log = logging.getLogger(__name__)
 
 
 class ChildProcess(Process):  # type: ignore[misc]  # circus has no types
@@ -86,6 +92,23 @@ class ChildWatcher(Watcher):  # type: ignore[misc]  # circus has no types
     @property
     def _redirector_class(self) -> Any:
         return partial(Redirector, buffer=_READ_BYTES)
+
+    def reap_process(self, pid: int, status: int | None = None) -> None:
+        """Take the exit code of a process that ended or was killed.
+
+        Circus waits here for ever, and the loop with it, for one that even SIGKILL cannot end:
+        one that sleeps inside a driver.
+        """
+        process = self.processes.get(pid)
+        try:
+            if process is not None:
+                process.wait(_REAP_WITHIN_S)
+        except psutil.TimeoutExpired:
+            del self.processes[pid]
+            process.close_output_channels()
+            log.error("process cannot be killed", extra={"child": self.name, "pid": pid})
+        else:
+            super().reap_process(pid)
 
 
 def make_watcher(

@@ -149,7 +149,8 @@ class Supervisor:
 
     def _look_for_hung(self, now_s: float) -> None:
         for name, child in self._children.items():
-            if child.state != "running" or child.run_s(now_s) < HANG_GRACE_S:
+            is_young = child.run_s(now_s) < HANG_GRACE_S
+            if child.state != "running" or is_young or child.is_killed:
                 continue
             reason = self._is_hung(name)
             if reason is not None:

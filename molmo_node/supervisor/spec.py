@@ -18,14 +18,16 @@ KEPT_LINES = 50
 class Backoff:
     """How soon a dead process is started again.
 
-    A process that ran for `stable_after_s` starts again at once; so does the first one that
-    died early. After that the delay is `first_s`, doubled each time up to `longest_s`, and
-    never are there more than `starts_per_minute` starts in 60 s.
+    A process that ran for `stable_after_s`, or was ready for `stable_when_served_s`, starts
+    again at once; so does the first one that died early. After that the delay is `first_s`,
+    doubled each time up to `longest_s`, and there are never more than `starts_per_minute`
+    such starts in 60 s.
     """
 
     first_s: float = 1.0
     longest_s: float = 30.0
     stable_after_s: float = 10.0
+    stable_when_served_s: float = 0.5
     starts_per_minute: int = 6
     failed_after: int = 3
     """Early deaths in a row after which the state is `failed`; it is still tried again."""

@@ -9,6 +9,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -185,12 +186,13 @@ class Answerer:
         try:
             encoded = self.engine.encode(region)
             replies = self.engine.ask(encoded, questions, drafts, is_cancelled)
-            return [
-                refine_points(self.engine, region, question, reply)
+            refined = [
+                refine_points(self.engine, region, question, reply, partial(is_cancelled, index))
                 if question.refine and reply.points
                 else reply
-                for question, reply in zip(questions, replies, strict=True)
+                for index, (question, reply) in enumerate(zip(questions, replies, strict=True))
             ]
+            return [_within(reply, region) for reply in refined]
         except MolmoNodeError as exc:
             return [exc] * len(questions)
         except Exception:
@@ -220,6 +222,18 @@ class Answerer:
             timing_ms=reply.timing_ms,
             work=reply.work,
         )
+
+
+def _within(reply: Reply, region: ImageHWC) -> Reply | ModelError:
+    """The reply, unless it points outside the picture: such a point is wrong, not to be moved."""
+    height, width = region.shape[:2]
+    for point in reply.points:
+        if not (0 <= point.x_px <= width and 0 <= point.y_px <= height):  # nor is NaN within
+            return ModelError(
+                f"the engine pointed outside the picture, at {point.x_px:.1f},{point.y_px:.1f} "
+                f"of {width}x{height} px"
+            )
+    return reply
 
 
 def _renumbered(is_cancelled: Callable[[int], bool], indices: list[int]) -> Callable[[int], bool]:

@@ -12,7 +12,7 @@ from molmo_node.bus.lock import running_nodes
 from molmo_node.bus.receiver import FrameReceiver
 from molmo_node.bus.sockets import Transport
 from molmo_node.clock import SYSTEM_CLOCK, Clock
-from molmo_node.errors import NoAnswer
+from molmo_node.errors import MolmoNodeError, NoAnswer
 from molmo_node.messages import CameraHealth
 from molmo_node.worker.health import alive_within_ns, camera_health
 
@@ -53,9 +53,13 @@ class Cameras:
         self._clock = clock
         self._rates: dict[str, float | None] = {}
         self._receivers: dict[str, FrameReceiver] = {}
-        for place in places:
-            self._add(place)
-        self.discover()
+        try:
+            for place in places:
+                self._add(place)
+            self.discover()
+        except MolmoNodeError:
+            self.close()
+            raise
 
     @property
     def names(self) -> list[str]:
@@ -108,5 +112,5 @@ class Cameras:
         log.info("camera known", extra={"camera": place.name, "address": place.address.text})
         self._rates[place.name] = place.rate_hz
         self._receivers[place.name] = FrameReceiver(
-            self._transport, place.address, place.name, self._on_frame
+            self._transport, place.address, place.name, self._on_frame, clock=self._clock
         )

@@ -124,5 +124,6 @@ def _is_over(job: Job, index: int) -> bool:
 def _with_prepare(result: Result, prepare_ms: float) -> Result:
     if not isinstance(result, Answer):
         return result
-    timing = msgspec.structs.replace(result.timing_ms, prepare=prepare_ms)
+    timing = result.timing_ms
+    timing = msgspec.structs.replace(timing, prepare=timing.prepare + prepare_ms)
     return msgspec.structs.replace(result, timing_ms=timing)

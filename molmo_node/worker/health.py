@@ -41,7 +41,7 @@ def camera_health(
         name=name,
         alive=is_alive,
         on_rate=is_alive and is_on_rate,
-        valid=is_alive and stats.received > 0,
+        valid=is_alive and stats.is_valid,
         age_ms=None if age_ns is None else age_ns / 1e6,
         rate_hz=round(stats.rate_hz, 2) if is_alive else 0.0,
         expected_hz=expected_hz,

@@ -6,10 +6,9 @@ that the node answers, refuses and reports while the engine works.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-import signal
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +29,7 @@ from molmo_node.messages import Answer, Query, Status, WatchSpec
 from molmo_node.worker.cameras import CameraPlace, Cameras
 from molmo_node.worker.desk import Desk
 from molmo_node.worker.engine_thread import EngineThread, Job, Load
+from molmo_node.worker.finish import timed, within_limit
 from molmo_node.worker.queries import Asked
 from molmo_node.worker.schedule import Scheduler
 from molmo_node.worker.watches import StandingWatch, Watches
@@ -37,6 +37,7 @@ from molmo_node.worker.watches import StandingWatch, Watches
 log = logging.getLogger(__name__)
 
 TICK_MS = 200
+BUSY_AFTER_NS = 50_000_000  # shorter jobs do not flicker through the status
 DISCOVER_NS = 500_000_000
 STOP_S = 2.0
 EXIT_FAILED = 1
@@ -81,26 +82,34 @@ class WorkerNode:
         self._refresh = refresh
         run_dir = ensure_run_dir(options.run_dir)
         entry = NodeEntry(options.node, "worker", os.getpid(), options.address.text)
-        self._lock = NodeLock(run_dir, entry)
-        self._wake = Wake()
-        self._is_stopping = threading.Event()
-        self._transport = Transport(options.security)
-        self._out = Broadcaster(self._transport, options.address, options.node, "worker", clock)
         watches = Watches()
         watches.replace_permanent(list(options.watches))
-        self._cameras = Cameras(
-            self._transport, list(options.cameras), run_dir, self._wake.set, clock
-        )
-        self._scheduler = Scheduler(self._cameras, clock)
-        self._desk = Desk(
-            self._transport,
-            options.address,
-            watches,
-            self._check,
-            self._scheduler.wait_ms,
-            self._fresh_status,
-            clock,
-        )
+        with contextlib.ExitStack() as undo:  # a port in use must not leave threads behind
+            self._lock = NodeLock(run_dir, entry)
+            undo.callback(self._lock.release)
+            self._wake = Wake()
+            undo.callback(self._wake.close)
+            self._transport = Transport(options.security)
+            undo.callback(self._transport.close)
+            self._out = Broadcaster(self._transport, options.address, options.node, "worker", clock)
+            undo.callback(self._out.close)
+            self._cameras = Cameras(
+                self._transport, list(options.cameras), run_dir, self._wake.set, clock
+            )
+            undo.callback(self._cameras.close)
+            self._scheduler = Scheduler(self._cameras, clock)
+            self._desk = Desk(
+                self._transport,
+                options.address,
+                watches,
+                self._check,
+                self._check_watch,
+                self._scheduler.wait_ms,
+                self._fresh_status,
+                clock,
+            )
+            undo.pop_all()
+        self._is_stopping = False
         self._engine = EngineThread(load, self._wake)
         self._job: Job | None = None
         self._discovered_ns = 0
@@ -108,13 +117,8 @@ class WorkerNode:
 
     def stop(self) -> None:
         """End `run` soon; safe in a signal handler and from any thread."""
-        self._is_stopping.set()
+        self._is_stopping = True
         self._wake.set()
-
-    def stop_on_signals(self) -> None:
-        """Let SIGTERM and SIGINT end `run`. Main thread only."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop())
 
     def run(self) -> int:
         """Work until stopped.
@@ -129,7 +133,7 @@ class WorkerNode:
         for source in (self._desk.socket, self._desk.monitor.socket, self._out.socket, self._wake):
             poller.register(source, zmq.POLLIN)
         try:
-            while not self._is_stopping.is_set():
+            while not self._is_stopping:
                 poller.poll(self._poll_ms())
                 self._turn()
         finally:
@@ -138,23 +142,26 @@ class WorkerNode:
 
     def _turn(self) -> None:
         self._wake.clear()
+        while self._engine.done:
+            self._deliver(self._engine.done.popleft())
         self._out.welcome()
         self._desk.receive()
         self._desk.note_peers()
         self._desk.tend()
         self._look_around()
-        while self._engine.done:
-            self._deliver(self._engine.done.popleft())
         self._watch_engine()
         self._dispatch()
         if self._out.is_due():
             self._report()
 
     def _poll_ms(self) -> int:
-        event_ns = self._desk.next_event_ns()
-        if event_ns is None:
-            return TICK_MS
-        return max(0, min(TICK_MS, (event_ns - self._clock.mono_ns()) // 1_000_000 + 1))
+        now_ns = self._clock.mono_ns()
+        events = [now_ns + TICK_MS * 1_000_000]
+        if (event_ns := self._desk.next_event_ns()) is not None:
+            events.append(event_ns)
+        if self._job is not None and self._out.status.state == "ready":
+            events.append(self._job.started_ns + BUSY_AFTER_NS)
+        return max(0, min(TICK_MS, (min(events) - now_ns) // 1_000_000 + 1))
 
     def _look_around(self) -> None:
         now_ns = self._clock.mono_ns()
@@ -165,25 +172,30 @@ class WorkerNode:
         self._refresh()
 
     def _watch_engine(self) -> None:
-        """Follow loading to its end, and notice an engine that works for too long."""
+        """Follow loading to its end, say when the engine is busy, and notice when it hangs."""
         if self._engine.load_error is not None:
-            self._fail(self._engine.load_error.message, EXIT_FAILED)
+            self._fail(str(self._engine.load_error), EXIT_FAILED)
         elif self._engine.answerer is None:
             if self._engine.load_pct != self._out.status.load_pct:
                 self._report(load_pct=self._engine.load_pct)
         elif self._out.status.state == "loading":
             self._report("ready", detail="", load_pct=None)
-        job = self._job
-        if job is not None:
-            busy_s = (self._clock.mono_ns() - job.started_ns) / 1e9
-            if busy_s > self._options.longest_query_s:
-                self._fail(f"the engine hangs: busy for {busy_s:.1f} s", EXIT_HUNG)
+        if self._job is not None:
+            self._watch_job(self._job)
+
+    def _watch_job(self, job: Job) -> None:
+        busy_ns = self._clock.mono_ns() - job.started_ns
+        if busy_ns >= BUSY_AFTER_NS and self._out.status.state == "ready":
+            asked_id = job.asked[0].query.id if job.asked else ""
+            self._report("busy", busy_since_ns=job.started_ns, busy_query=asked_id)
+        if busy_ns > self._options.longest_query_s * 1e9:
+            self._fail(f"the engine hangs: busy for {busy_ns / 1e9:.1f} s", EXIT_HUNG)
 
     def _fail(self, reason: str, exit_code: int) -> None:
         log.error("worker leaves", extra={"reason": reason, "exit_code": exit_code})
         self._exit_code = exit_code
         self._report("failed", detail=reason)
-        self._is_stopping.set()
+        self._is_stopping = True
 
     def _check(self, query: Query) -> None:
         """Refuse what cannot be answered now, before it takes a place in the queue."""
@@ -197,6 +209,12 @@ class WorkerNode:
         if query.frame != "attached":
             self._cameras.resolve(query.camera)
 
+    def _check_watch(self, spec: WatchSpec) -> None:
+        """Refuse a watch that this engine never answers; while it loads, nobody knows."""
+        answerer = self._engine.answerer
+        if answerer is not None and (refusal := answerer.refusal(spec.question)):
+            raise refusal
+
     def _dispatch(self) -> None:
         if self._job is not None or self._engine.answerer is None:
             return
@@ -205,8 +223,6 @@ class WorkerNode:
             return
         self._job = job
         self._desk.start(job.asked)
-        asked_id = job.asked[0].query.id if job.asked else ""
-        self._report("busy", busy_since_ns=job.started_ns, busy_query=asked_id)
         self._engine.submit(job)
 
     def _deliver(self, job: Job) -> None:
@@ -219,13 +235,14 @@ class WorkerNode:
                 self._fail(result.message, EXIT_FAILED)
             if isinstance(result, Answer):
                 since_ns = item.arrived_ns if isinstance(item, Asked) else result.frame.mono_ns
-                result = _timed(result, since_ns, job.started_ns, now_ns)
+                result = within_limit(timed(result, since_ns, job.started_ns, now_ns))
             if isinstance(item, Asked):
                 self._deliver_to(item, result)
             else:
                 self._scheduler.publish_watch(item, result, self._publish)
         self._desk.working = []
-        self._report("ready", busy_since_ns=None, busy_query="")
+        if self._out.status.state == "busy":
+            self._report("ready", busy_since_ns=None, busy_query="")
 
     def _deliver_to(self, asked: Asked, result: Answer | MolmoNodeError) -> None:
         if isinstance(result, Answer):
@@ -260,8 +277,10 @@ class WorkerNode:
         return self._out.status
 
     def _close(self) -> None:
-        reason = self._out.status.detail if self._exit_code else "the worker is shutting down"
-        self._desk.refuse_all(reason)
+        if self._exit_code:
+            self._desk.refuse_begun(self._out.status.detail)
+        else:
+            self._desk.refuse_all("the worker is shutting down")
         has_ended = self._exit_code != EXIT_HUNG and self._engine.stop(STOP_S)
         self._desk.close()
         self._out.close()
@@ -272,12 +291,3 @@ class WorkerNode:
             self._wake.close()
         elif not self._exit_code:
             self._exit_code = 0 if self._job is None else EXIT_HUNG
-
-
-def _timed(answer: Answer, since_ns: int, started_ns: int, now_ns: int) -> Answer:
-    timing = msgspec.structs.replace(
-        answer.timing_ms,
-        wait=max(0.0, (started_ns - since_ns) / 1e6),
-        total=(now_ns - since_ns) / 1e6,
-    )
-    return msgspec.structs.replace(answer, timing_ms=timing)

@@ -78,6 +78,8 @@ class QueryQueue:
             raise Busy(f"{len(queue)} questions of yours wait already", wait_ms=wait_ms)
         if not queue and len(self._waiting) >= limits.CLIENTS:
             raise Busy(f"{len(self._waiting)} clients wait already", wait_ms=wait_ms)
+        if self._picture_bytes() + _picture_bytes(asked) > limits.PICTURES_WAITING_BYTES:
+            raise Busy("too many attached pictures wait already", wait_ms=wait_ms)
         self._waiting[asked.client] = queue
         queue.append(asked)
         self._seen[key] = None
@@ -117,6 +119,13 @@ class QueryQueue:
         self._forget_if_empty(client)
         return asked
 
+    def _picture_bytes(self) -> int:
+        return sum(_picture_bytes(asked) for asked in self)
+
     def _forget_if_empty(self, client: bytes) -> None:
         if not self._waiting[client]:
             del self._waiting[client]
+
+
+def _picture_bytes(asked: Asked) -> int:
+    return len(asked.image[1]) if asked.image else 0

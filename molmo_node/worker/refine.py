@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -12,24 +13,33 @@ from molmo_node.messages import Point, Question, Work
 from molmo_node.models.engine import Engine, Reply
 
 LOOK_PX = 336  # one crop of the model at the frame's own resolution
+LOOKS = 16  # a reply of 500 points must not keep the engine for minutes
 
 
 def refine_points(
-    engine: Engine, image_hwc: NDArray[np.uint8], question: Question, reply: Reply
+    engine: Engine,
+    image_hwc: NDArray[np.uint8],
+    question: Question,
+    reply: Reply,
+    is_cancelled: Callable[[], bool] = lambda: False,
 ) -> Reply:
     """Ask the same question of a square around each point.
 
     A point moves to the nearest point of the second look, and stays where the second look
-    shows none. The work of all looks is added to the reply's.
+    shows none; so do all beyond the first `LOOKS`. The work of all looks is added to the reply's.
 
     Args:
         image_hwc: ``(H, W, 3) uint8, rgb8``: the picture that `reply` is about.
+        is_cancelled: asked before each look; the rest then stays as it is.
     """
     height, width = image_hwc.shape[:2]
     if max(width, height) <= LOOK_PX:
         return reply
     points, work = [], reply.work
-    for point in reply.points:
+    for index, point in enumerate(reply.points):
+        if index >= LOOKS or is_cancelled():
+            points.append(point)
+            continue
         left, top, side_x, side_y = _window(point, width, height)
         look = np.ascontiguousarray(image_hwc[top : top + side_y, left : left + side_x])
         second = engine.ask(engine.encode(look), [question])[0]

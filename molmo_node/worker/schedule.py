@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -21,12 +22,14 @@ from molmo_node.worker.watches import StandingWatch, Watches
 
 BATCH = 8
 SMOOTHING = 0.3
+_ATTACHED = ""  # the source of pictures that came with their questions; no camera's name
 
 
 class Scheduler:
     """Chooses the next job: an attached picture, or a camera with questions due.
 
-    Cameras take turns, so that a fast one does not starve the others. Belongs to one thread.
+    Cameras and attached pictures take turns, so that none starves the others. Belongs to one
+    thread.
     """
 
     def __init__(self, cameras: Cameras, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -52,14 +55,15 @@ class Scheduler:
 
     def next_job(self, queue: QueryQueue, watches: Watches) -> Job | None:
         """The next job, or None if nothing is due now. Questions taken leave the queue."""
-        attached = queue.take(lambda asked: asked.image is not None, 1)
-        if attached:
-            return self._attached_job(attached[0])
-        names = self._cameras.names
-        for offset in range(len(names)):
-            name = names[(self._turn + offset) % len(names)]
-            if job := self._camera_job(name, queue, watches):
-                self._turn = (self._turn + offset + 1) % len(names)
+        sources = [_ATTACHED, *self._cameras.names]
+        for offset in range(len(sources)):
+            source = sources[(self._turn + offset) % len(sources)]
+            if source == _ATTACHED:
+                job = self._attached_job(queue)
+            else:
+                job = self._camera_job(source, queue, watches)
+            if job:
+                self._turn = (self._turn + offset + 1) % len(sources)
                 return job
         return None
 
@@ -116,10 +120,12 @@ class Scheduler:
             self._seen[name] = newest.ref
         return fresh
 
-    def _attached_job(self, asked: Asked) -> Job:
-        return Job(
-            "", lambda: _attached_frame(asked, self._clock), [asked], [], self._clock.mono_ns()
-        )
+    def _attached_job(self, queue: QueryQueue) -> Job | None:
+        taken = queue.take(lambda asked: asked.image is not None, 1)
+        if not taken:
+            return None
+        frame = partial(_attached_frame, taken[0], self._clock)
+        return Job("", frame, taken, [], self._clock.mono_ns())
 
 
 def _captured_ns(header: FrameHeader, received_ns: int) -> int:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from molmo_node.bus import limits
+from molmo_node.bus import limits, wire
 from molmo_node.errors import Busy, ConfigError, ProtocolError
-from molmo_node.messages import Question, WatchSpec
+from molmo_node.messages import WatchSpec
+from molmo_node.worker.door import check_spec
+
+EARLY_SHARE = 0.25
 
 
 @dataclass(eq=False)
@@ -54,6 +57,8 @@ class Watches:
                 raise ConfigError(f"two watches are named {spec.name!r}")
             self._by_name[spec.name] = StandingWatch(spec)
         self._by_name = {**leased, **self._by_name}
+        if self._spec_bytes() > limits.WATCHES_BYTES:
+            raise ConfigError(f"all watches together exceed {limits.WATCHES_BYTES} bytes")
 
     def lease(self, owner: bytes, spec: WatchSpec, until_ns: int) -> None:
         """Make a leased watch, or renew it.
@@ -65,7 +70,7 @@ class Watches:
         check_spec(spec)
         watch = self._by_name.get(spec.name)
         if watch is None:
-            self._check_room(owner)
+            self._check_room(owner, spec)
             self._by_name[spec.name] = StandingWatch(spec, owner, until_ns)
         elif watch.spec != spec or watch.owner is None:
             raise ProtocolError(
@@ -95,20 +100,25 @@ class Watches:
         """The watches that a frame captured at `frame_ns` (monotonic) is for.
 
         Each is then due again one period later; periods that passed without a frame are
-        skipped, never made up for.
+        skipped, never made up for. A frame that is a little early counts: a watch at the
+        camera's own rate sees every frame, though no two are quite one period apart.
         """
         found = []
         for watch in self._by_name.values():
             is_here = watch.spec.camera == camera or (not watch.spec.camera and is_only_camera)
-            if is_here and frame_ns >= watch.next_due_ns:
-                period_ns = int(1e9 / watch.spec.rate_hz)
+            period_ns = int(1e9 / watch.spec.rate_hz)
+            if is_here and frame_ns >= watch.next_due_ns - period_ns * EARLY_SHARE:
                 late_ns = frame_ns - watch.next_due_ns
                 start_ns = watch.next_due_ns if late_ns < period_ns else frame_ns
                 watch.next_due_ns = start_ns + period_ns
                 found.append(watch)
         return found
 
-    def _check_room(self, owner: bytes) -> None:
+    def _spec_bytes(self) -> int:
+        """What they take in the status, which has its own limit and tells of all of them."""
+        return sum(len(wire.encode(spec)) for spec in self.specs)
+
+    def _check_room(self, owner: bytes, spec: WatchSpec) -> None:
         leased = [watch for watch in self._by_name.values() if watch.owner is not None]
         own = sum(watch.owner == owner for watch in leased)
         if len(leased) >= limits.WATCHES or own >= limits.WATCHES_PER_CLIENT:
@@ -116,39 +126,8 @@ class Watches:
                 f"{own} watches of yours, {len(leased)} leased in all: no more are taken",
                 hint="end some with `unwatch`",
             )
-
-
-def check_spec(spec: WatchSpec) -> None:
-    """Hold a watch against the limits.
-
-    Raises:
-        ProtocolError: which field, what was found, what is allowed.
-    """
-    if not limits.NAME.fullmatch(spec.name):
-        raise ProtocolError(f"{spec.name!r} cannot name a watch", hint="use a-z, 0-9, - and _")
-    if not 0 < spec.rate_hz <= limits.WATCH_RATE_HZ:
-        raise ProtocolError(f"rate_hz {spec.rate_hz} is not in (0, {limits.WATCH_RATE_HZ}]")
-    check_question(spec.question)
-
-
-def check_question(question: Question) -> None:
-    """Hold a question against the limits.
-
-    Raises:
-        ProtocolError: which field, what was found, what is allowed.
-    """
-    length = len(question.text.encode())
-    if length > limits.PROMPT_BYTES:
-        raise ProtocolError(f"text of {length} bytes, at most {limits.PROMPT_BYTES} allowed")
-    if question.task in ("point", "count", "ask") and not question.text.strip():
-        raise ProtocolError(f"{question.task} without a text", hint="say what is asked for")
-    if question.schema is not None and len(question.schema) > limits.SCHEMA_BYTES:
-        raise ProtocolError(f"schema is longer than {limits.SCHEMA_BYTES} bytes")
-    roi = question.roi
-    if roi is not None and (
-        min(roi.x_px, roi.y_px) < 0 or min(roi.width_px, roi.height_px) < limits.IMAGE_MIN_SIDE_PX
-    ):
-        raise ProtocolError(
-            f"roi {roi.x_px},{roi.y_px} {roi.width_px}x{roi.height_px} px is no region",
-            hint=f"at least {limits.IMAGE_MIN_SIDE_PX} px a side, inside the frame",
-        )
+        if self._spec_bytes() + len(wire.encode(spec)) > limits.WATCHES_BYTES:
+            raise Busy(
+                f"all watches together may take {limits.WATCHES_BYTES} bytes",
+                hint="use shorter texts and schemas",
+            )

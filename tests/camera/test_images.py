@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from molmo_node import imaging
@@ -189,9 +191,24 @@ def test_conversion_gives_one_encoding_for_all(folder, wanted, encoding):
         assert abs(rgb.astype(int) - background(grabbed.width, grabbed.height)).mean() < 4
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(st.text(alphabet="ab*?[],~./", max_size=12).map("nowhere/".__add__))
 @example("~nobody/shots")
 @example("x" * 5000)
 def test_any_target_without_pictures_is_a_camera_error(target):
     with pytest.raises(CameraError):
         make_source(SourceSpec(kind="images", target=target, label="x"), FakeClock()).open()
+
+
+PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "instruments" / "images"
+
+
+@pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the shared photographs are not here")
+def test_real_photographs_all_travel_untouched():
+    recorder, loop = played(spec_of(f"{PHOTOGRAPHS}/", loop=False))
+
+    assert [grabbed.body for grabbed, _ in recorder.frames] == [
+        path.read_bytes() for path in expand(str(PHOTOGRAPHS))
+    ]
+    assert loop.counters()["rejected"] == 0
+    assert len(recorder.frames) > 10

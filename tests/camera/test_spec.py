@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from molmo_node.camera.base import KINDS
@@ -103,6 +103,7 @@ def test_no_password_is_shown(url):
     assert "s3cret" not in shown
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(st.one_of(st.text(max_size=60), st.from_regex(r"[a-z]{1,6}:(//)?[a-z0-9:@/?.\[\]-]{0,30}")))
 def test_any_text_is_a_source_or_a_config_error(text):
     try:
@@ -113,8 +114,33 @@ def test_any_text_is_a_source_or_a_config_error(text):
     assert spec.target
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(st.text(alphabet="abc1:/?#%", min_size=4, max_size=20))
 def test_no_generated_password_is_shown(password):
     secret = f"Q{password}Q"
 
     assert secret not in redact(f"rtsp://user:{secret}@host/path")
+
+
+def test_settings_that_are_given_replace_those_of_the_text():
+    spec = parse_source("pattern:640x480@7").adjusted(fps=5.0, encoding="mjpeg", loop=False)
+
+    assert (spec.width, spec.height, spec.fps) == (640, 480, 5.0)
+    assert (spec.encoding, spec.loop, spec.jpeg_quality) == ("mjpeg", False, 85)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"width": 640}, "width and height go together"),
+        ({"width": 64, "height": 16}, "too small"),
+        ({"width": 9000, "height": 100}, "too large"),
+        ({"fps": 0.0}, "fps is above 0"),
+        ({"fps": float("nan")}, "fps is above 0"),
+        ({"encoding": "jpeg"}, "did you mean mjpeg"),
+        ({"jpeg_quality": 0}, "jpeg_quality is 1 to 100"),
+    ],
+)
+def test_a_setting_out_of_its_range_says_which(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_source("/dev/video0").adjusted(**settings)

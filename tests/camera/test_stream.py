@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import itertools
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -42,6 +46,11 @@ def read_all(source):
         return frames
     finally:
         source.close()
+
+
+def read_all_of(source):
+    source.open()
+    return read_all(source)
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mov"])
@@ -206,6 +215,7 @@ def silent_server():
         yield server.getsockname()[1]
 
 
+@pytest.mark.process
 def test_a_refused_connection_says_so_without_the_password():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -218,6 +228,7 @@ def test_a_refused_connection_says_so_without_the_password():
     assert f"rtsp://127.0.0.1:{port}/live" in str(failure.value)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
 def test_a_host_that_never_answers_is_given_up_in_time(silent_server, scheme):
     spec = parse_source(f"{scheme}://127.0.0.1:{silent_server}/live")
@@ -270,6 +281,18 @@ def test_an_rtsp_camera_that_falls_silent_is_lost_in_time():
 
 
 @pytest.mark.process
+def test_an_rtsp_camera_that_promises_and_sends_nothing_is_given_up_in_time():
+    with RtspServer(UNITS, stall_after=0) as server:
+        spec = parse_source(f"rtsp://127.0.0.1:{server.port}/live")
+        source = StreamSource(spec, SYSTEM_CLOCK, open_timeout_s=0.5, read_timeout_s=0.5)
+        started = time.monotonic()
+        with pytest.raises(CameraError, match=r"gave nothing within 0\.5 s"):
+            read_all_of(source)
+
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.process
 def test_an_rtsp_camera_that_hangs_up_is_reopened_by_the_loop():
     recorder = Recorder()
     back = threading.Event()
@@ -291,3 +314,71 @@ def test_an_rtsp_camera_that_hangs_up_is_reopened_by_the_loop():
     assert recorder.states == ["starting", "ready", "lost", "ready", "stopped"]
     assert len({ref.session for ref in recorder.refs}) == 2
     assert [ref.seq for ref in recorder.refs] == list(range(len(recorder.refs)))
+
+
+class MultipartHandler(http.server.BaseHTTPRequestHandler):
+    """An IP camera's MJPEG over HTTP: endless parts of one JPEG each."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=part")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for body in itertools.cycle(JPEGS):
+                head = f"--part\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
+                self.wfile.write(head.encode() + body + b"\r\n")
+                time.sleep(0.01)
+
+    def log_message(self, *args):
+        """Nothing on stderr."""
+
+
+@pytest.fixture
+def http_camera():
+    """The port of a running camera of that kind."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), MultipartHandler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join(5)
+
+
+@pytest.mark.process
+def test_mjpeg_over_http_passes_through_byte_for_byte(http_camera):
+    source = StreamSource(parse_source(f"http://127.0.0.1:{http_camera}/a.mjpg"), SYSTEM_CLOCK)
+    info = source.open()
+    frames = [source.read() for _ in range(12)]
+    source.close()
+
+    first = JPEGS.index(frames[0].body)
+    assert [frame.body for frame in frames] == [JPEGS[(first + n) % 6] for n in range(12)]
+    assert (info.is_live, info.pixel_format) == (True, "mjpeg")
+
+
+STALLED = """
+import sys, threading
+from molmo_node.camera.factory import SourceFactory
+from molmo_node.camera.loop import CaptureLoop
+from molmo_node.camera.spec import parse_source
+
+spec = parse_source(sys.argv[1])
+loop = CaptureLoop(SourceFactory(spec), print, lambda *report: None, camera="yard")
+loop.start()
+threading.Event().wait(0.5)
+print(loop.stop())
+"""
+
+
+@pytest.mark.process
+def test_a_process_can_end_while_a_host_keeps_its_camera_waiting(silent_server):
+    started = time.monotonic()
+
+    done = subprocess.run(
+        [sys.executable, "-c", STALLED, f"rtsp://127.0.0.1:{silent_server}/live"],
+        capture_output=True, text=True, timeout=20, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "False", "")
+    assert time.monotonic() - started < 4

@@ -39,7 +39,10 @@ def av_error(number):
 class FakePacket:
     """A device's packet: a JPEG file, or pixels that decode to one frame."""
 
-    def __init__(self, body=b"", rgb=None, error=None):
+    time_base = Fraction(1, 1_000_000)
+
+    def __init__(self, body=b"", rgb=None, error=None, pts=None):
+        self.pts = pts
         self.size = len(body) if rgb is None else rgb.nbytes
         self._body, self._rgb, self._error = body, rgb, error
 
@@ -238,6 +241,21 @@ def test_a_frame_that_does_not_decode_is_rejected_and_the_stream_goes_on():
 
     assert len(recorder.frames) == 2
     assert loop.counters()["rejected_undecodable"] == 1
+
+
+@pytest.mark.parametrize(
+    ("age_s", "stamped_age_s"), [(0.02, 0.02), (0.0, 0.0), (-5.0, 0.0), (3600.0, 0.0), (None, 0.0)]
+)
+def test_the_kernels_stamp_is_used_where_it_is_sane(age_s, stamped_age_s):
+    clock = FakeClock()
+    pts = None if age_s is None else clock.mono_ns() // 1000 - round(age_s * 1e6)
+    source = source_on(FakeDevice([FakePacket(jpeg(0), pts=pts)]), clock=clock)
+    source.open()
+
+    frame = source.read()
+
+    assert clock.mono_ns() - frame.mono_ns == round(stamped_age_s * 1e9)
+    assert clock.wall_ns() - frame.stamp_ns == round(stamped_age_s * 1e9)
 
 
 def test_a_device_that_closed_is_an_error_not_a_crash():

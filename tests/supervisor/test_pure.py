@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import socket
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -141,3 +143,30 @@ def test_without_a_list_each_camera_and_a_worker_are_started():
         ("-m", "molmo_node", "worker"),
     ]
     assert config.load(None, specs[0].env).settings == loaded.settings
+
+
+def test_a_camera_of_another_host_is_not_started_here(tmp_path):
+    (tmp_path / "node.key_secret").touch()
+    cameras = [
+        {"name": name, "endpoint": endpoint}
+        for name, endpoint in [
+            ("far", "tcp://10.0.0.9:5760"),
+            ("shown", "tcp://*:5760"),
+            ("near", "tcp://127.0.0.1:5770"),
+        ]
+    ]
+    flags = {"cameras": cameras, "security.keys_dir": str(tmp_path)}
+
+    specs = process_specs(config.load(None, {}, flags))
+
+    assert [spec.name for spec in specs] == ["camera-shown", "camera-near", "worker"]
+
+
+@pytest.mark.process
+def test_loading_circus_leaves_the_root_logger_alone():
+    code = (
+        "import logging; import molmo_node.supervisor;"
+        "raise SystemExit(len(logging.getLogger().handlers))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], timeout=20).returncode == 0

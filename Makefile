@@ -1,0 +1,70 @@
+# From nothing but Python >= 3.11, pip and make: `make demo`, `make test`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+# The first of these that runs and is new enough; `make test PYTHON=/path/to/python` picks one.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; \
+	done)
+
+# What the tests import beside the core.
+TEST_EXTRAS := dev,model,web
+# Two at a time for tests without processes; tests that start some, and judge times, run alone.
+TEST_JOBS := 2
+
+# SECONDS only as `make demo SECONDS=20`: some shells export a variable of that name by themselves.
+DEMO_SECONDS := $(if $(findstring command line,$(origin SECONDS)),--seconds $(SECONDS))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.core ## start a camera and a worker, show answers; Ctrl-C ends it (SECONDS=20: by itself)
+	@$(BIN)/molmo-node demo $(DEMO_SECONDS)
+
+test: lint ## lint, type check, and every test that needs no GPU
+	$(BIN)/python -m pytest -n $(TEST_JOBS) -m "not process and not soak"
+	$(BIN)/python -m pytest -m "process and not soak"
+
+lint: $(VENV)/.test ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.test ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.test ## measure frame transport and node overhead
+	$(BIN)/python tools/bench_transport.py
+	$(BIN)/python tools/bench_node.py
+
+clean: ## remove everything that was made here, the virtual environment too
+	rm -rf $(VENV) build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: made once, and again when what they depend on changes.
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { \
+		echo "make: no Python >= 3.11 found; install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; \
+		exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "make: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: sudo apt install python3-venv" >&2; \
+		exit 2; }
+	@echo "making $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "installing molmo_node (the first time takes a minute or two)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.core
+	@echo "installing what the tests need (the first time takes some minutes)"
+	@$(PIP) --editable '.[$(TEST_EXTRAS)]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Programs for those who work on molmo_node: benchmarks, training, evaluation."""

@@ -1,0 +1,1 @@
+"""Frame transports side by side: what `tools/bench_transport.py` is made of."""

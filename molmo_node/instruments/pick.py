@@ -1,0 +1,123 @@
+"""Which of the straight things on a dial is the needle, and which of its ends is the tip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from molmo_node.instruments.angles import apart_deg
+from molmo_node.instruments.dial import Dial
+from molmo_node.instruments.fallback import blob_direction, ridge_peak
+from molmo_node.instruments.needle import Needle, find_needles
+from molmo_node.instruments.pixels import ImageRGB, Mask
+from molmo_node.instruments.polar import DIRECTIONS, STEPS_PER_DEG, PolarView
+from molmo_node.instruments.scale import Scale
+
+BEYOND_ENDS_DEG = 14.0
+MOST_SWEEP_DEG = 352.0
+COARSE_SIGMA_DEG = 1.2
+SHORT_POINTER = 0.5
+DROP_DEG = 8.0
+RIDGE_BANDS = ((0.3, 0.75), (0.62, 0.86))
+RIDGE_CLEAR = 1.25
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The needle chosen on a dial.
+
+    Attributes:
+        clearness: 0..1, how much it stands out from the next best.
+        other: the runner-up on another bar or the other end, if one is possible.
+        method: which finder saw it: "run", "ridge" or "blob".
+    """
+
+    needle: Needle
+    clearness: float
+    other: Needle | None
+    method: str
+
+
+def allowed_directions(scale: Scale, beyond_deg: float = BEYOND_ENDS_DEG) -> Mask:
+    """``(DIRECTIONS,)``: where a needle on this scale can point."""
+    if scale.wraps or scale.sweep_deg + 2 * beyond_deg >= MOST_SWEEP_DEG:
+        return np.ones(DIRECTIONS, bool)
+    start_deg = scale.angle_deg(scale.low if scale.direction == "clockwise" else scale.high)
+    past_start_deg = (np.arange(DIRECTIONS) / STEPS_PER_DEG - start_deg + beyond_deg) % 360.0
+    return np.asarray(past_start_deg <= scale.sweep_deg + 2 * beyond_deg)
+
+
+def pick_needle(image: ImageRGB, view: PolarView, dial: Dial, scale: Scale) -> Pick | None:
+    """Find the needle of a calibrated dial.
+
+    On a dial that goes all the way round the pointer is often a drop: its far end says which of
+    the straight things it is. On the others a run from the hub is trusted where it is straight,
+    else a thin ridge is looked for.
+    """
+    allowed = allowed_directions(scale)
+    needles = [needle for needle in find_needles(view, most=5) if _is_allowed(needle, allowed)]
+    if scale.wraps and (drop := _drop_pick(image, dial, needles)):
+        return drop
+    chosen = choose(needles)
+    if chosen and chosen.needle.sigma_deg <= COARSE_SIGMA_DEG:
+        return chosen
+    return _ridge_pick(view, allowed) or chosen
+
+
+def choose(needles: Sequence[Needle]) -> Pick | None:
+    """The pointer among straight things: the longest; of a bar's two ends, the thinner one."""
+    if not needles:
+        return None
+    ordered = sorted(needles, key=lambda n: -(n.length + 0.002 * min(n.contrast, 60.0)))
+    best = ordered[0]
+    for needle in ordered[1:]:
+        is_thin_end = needle.is_opposite(best) and needle.width < 0.8 * best.width
+        is_fine = needle.width < 0.5 * best.width and needle.contrast > 0.8 * best.contrast
+        if (is_thin_end and needle.length > 0.5 * best.length) or (
+            is_fine and needle.length > 0.92 * best.length
+        ):
+            best = needle
+    others = [needle for needle in ordered if needle is not best]
+    other = max(others, key=_weight, default=None)
+    clearness = 1.0 if other is None else _clearness(best, other)
+    return Pick(best, clearness, other, "run")
+
+
+def _weight(needle: Needle) -> float:
+    return needle.length * min(needle.contrast, 60.0)
+
+
+def _clearness(best: Needle, other: Needle) -> float:
+    """1 where the runner-up is short, faint or plainly the thick tail; 0.3 where it is as good."""
+    if best.is_opposite(other):
+        thinner = 1.0 - best.width / max(other.width, 1e-6)
+        longer = 1.0 - other.length / max(best.length, 1e-6)
+        return float(np.clip(0.3 + 1.2 * max(thinner, 0.0) + 2.0 * max(longer, 0.0), 0.3, 1.0))
+    return float(np.clip(1.5 - _weight(other) / max(_weight(best), 1e-6), 0.3, 1.0))
+
+
+def _is_allowed(needle: Needle, allowed: Mask) -> bool:
+    return bool(allowed[int(needle.angle_deg * STEPS_PER_DEG) % DIRECTIONS])
+
+
+def _drop_pick(image: ImageRGB, dial: Dial, needles: Sequence[Needle]) -> Pick | None:
+    found = blob_direction(image, dial)
+    if found is None or found[1] < SHORT_POINTER:
+        return None
+    angle_deg, reach = found
+    near = [needle for needle in needles if apart_deg(needle.angle_deg, angle_deg) < DROP_DEG]
+    if not near:
+        return Pick(Needle(angle_deg, angle_deg, reach, 0.1, 0.0, 1.0), 0.7, None, "blob")
+    best = min(near, key=lambda needle: apart_deg(needle.angle_deg, angle_deg))
+    return Pick(best, 0.9, None, "run")
+
+
+def _ridge_pick(view: PolarView, allowed: Mask) -> Pick | None:
+    peaks = [(*ridge_peak(view, inner, outer, allowed), outer) for inner, outer in RIDGE_BANDS]
+    angle_deg, ratio, outer = max(peaks, key=lambda peak: peak[1])
+    if ratio < RIDGE_CLEAR:
+        return None
+    needle = Needle(angle_deg, angle_deg, outer, 0.03, 0.0, 1.0 / ratio)
+    return Pick(needle, min(1.0, 0.4 * ratio), None, "ridge")

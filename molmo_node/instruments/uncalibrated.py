@@ -6,27 +6,27 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from molmo_node.instruments.angles import unit_vector
 from molmo_node.instruments.dial import Dial
 from molmo_node.instruments.find import find_dials
 from molmo_node.instruments.needle import Needle, find_needles
 from molmo_node.instruments.ocr import text_reader
 from molmo_node.instruments.pick import Pick, choose
-from molmo_node.instruments.pivot import find_pivot, flatten
+from molmo_node.instruments.pivot import find_pivot
 from molmo_node.instruments.pixels import ImageRGB
 from molmo_node.instruments.polar import unroll
 from molmo_node.instruments.ring import Number, Ring, centred_ring, find_rings, fit_ring
+from molmo_node.instruments.spread import ring_texts, upright_texts
 from molmo_node.instruments.texts import Text, TextReader, number_in, unit_of_ring, units_in
 from molmo_node.messages import GaugeReading, Geometry, Reason, Vote
 
 MOST_DIALS = 3
-FLAT_SIDE = 640
-FLAT_REACH = 1.1
 TURNS_DEG = (0.0, 180.0, 90.0, 270.0, 45.0, 315.0)
 ENOUGH_NUMBERS = 4
 FEW_NUMBERS = 3
+PLENTY_NUMBERS = 7
+TWICE = 0.1
+"""The same number nearer than this, in radii, was read twice."""
 FEWEST_TEXTS = 2
 """A round thing with less print than this is no gauge: it is not turned and read again."""
 LEAST_RIM = 0.35
@@ -98,39 +98,37 @@ def _read_one(image: ImageRGB, dial: Dial, read_text: TextReader | None) -> Gaug
 
 
 def _scale(image: ImageRGB, dial: Dial, read_text: TextReader) -> _Scale | None:
-    """Numbers as they stand, then the dial turned, until a ring of them is found."""
+    """Numbers as they stand, then along the ring, then the dial turned: until a ring is found."""
     best: _Scale | None = None
     for turn_deg in TURNS_DEG:
-        texts = _texts(image, dial, read_text, turn_deg)
+        texts = upright_texts(image, dial, read_text, turn_deg)
         if len(texts) < FEWEST_TEXTS:
             break
-        numbers = [
-            Number(value, text.x_px, text.y_px, text.score)
-            for text in texts
-            if (value := number_in(text)) is not None
-        ]
-        rings = find_rings(numbers)
-        if rings and (best is None or len(rings[0].numbers) > len(best.ring.numbers)):
-            other = rings[1] if len(rings) > 1 else None
-            best = _Scale(rings[0], units_in(texts), other)
+        found = _ring_in(texts)
+        if turn_deg == 0.0 and (found is None or len(found.ring.numbers) < PLENTY_NUMBERS):
+            found = _ring_in([*texts, *ring_texts(image, dial, read_text)])
+        if found and (best is None or len(found.ring.numbers) > len(best.ring.numbers)):
+            best = found
         enough = ENOUGH_NUMBERS if turn_deg in TURNS_DEG[:2] else FEW_NUMBERS
         if best is not None and len(best.ring.numbers) >= enough:
             break
     return best
 
 
-def _texts(image: ImageRGB, dial: Dial, read_text: TextReader, turn_deg: float) -> list[Text]:
-    """Texts of the rectified dial, turned before reading; places in radii of the unturned dial."""
-    cos, sin = math.cos(math.radians(turn_deg)), math.sin(math.radians(turn_deg))
-    turn = np.array([[cos, -sin], [sin, cos]])
-    turned = Dial(dial.center_x_px, dial.center_y_px, FLAT_REACH * dial.matrix @ turn)
-    texts = []
-    for text in read_text(flatten(image, turned, FLAT_SIDE)):
-        place = 2.0 * np.array([text.x_px, text.y_px]) / (FLAT_SIDE - 1) - 1.0
-        x, y = FLAT_REACH * turn @ place
-        size = FLAT_REACH * 2.0 * text.size_px / FLAT_SIDE
-        texts.append(Text(text.text, float(x), float(y), size, text.score))
-    return texts
+def _ring_in(texts: Sequence[Text]) -> _Scale | None:
+    numbers: list[Number] = []
+    for text in texts:
+        value = number_in(text)
+        if value is None or any(
+            value == other.value and math.hypot(text.x_px - other.x, text.y_px - other.y) < TWICE
+            for other in numbers
+        ):
+            continue
+        numbers.append(Number(value, text.x_px, text.y_px, text.score))
+    rings = find_rings(numbers)
+    if not rings:
+        return None
+    return _Scale(rings[0], units_in(texts), rings[1] if len(rings) > 1 else None)
 
 
 def _needle(

@@ -11,7 +11,7 @@ from molmo_node.instruments.hands import minutes_apart, time_hands
 from molmo_node.instruments.needle import Needle
 from molmo_node.messages import ClockReading
 from tests.instruments.pictures import needs_shared, shared_image, shared_labels
-from tests.instruments.render import draw_clock
+from tools.dial_renderer import draw_clock
 
 
 def hand(angle_deg: float, length: float, width: float) -> Needle:

@@ -8,7 +8,7 @@ from molmo_node.instruments.fusion import fuse_clocks, fuse_gauges
 from molmo_node.instruments.hands import minutes_apart
 from molmo_node.messages import ClockReading, GaugeReading
 from tests.instruments.pictures import plain_gauge, point_at
-from tests.instruments.render import draw_clock
+from tools.dial_renderer import draw_clock
 
 CENTER = (160.0, 160.0)
 MARKS = [(value, *point_at(CENTER, -135 + 27 * value, 109.0)) for value in (0, 5, 10)]

@@ -17,7 +17,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +245,7 @@ def sequence_rows(root: Path, sequence: dict[str, Any]) -> Iterator[tuple[Row, R
         )
 
 
-def synthetic_rows(count: int, tilts: list[float], seed: int, with_text: bool) -> Iterator[Row]:
+def synthetic_rows(count: int, tilts: list[float], seed: int, readers: set[str]) -> Iterator[Row]:
     """Drawn gauges and clocks; a seed never used for tuning gives an honest figure."""
     for tilt_deg in tilts:
         for index in range(count):
@@ -257,24 +257,19 @@ def synthetic_rows(count: int, tilts: list[float], seed: int, with_text: bool) -
                 "file": f"gauge {tilt_deg:g}° {index}", "reading": value, "unit": "", "min": 0.0,
                 "max": marks[-1][0], "centre": center, "tip": center, "scale_points": marks,
             }  # fmt: skip
-            profile = Profile.from_marks(image, center, marks)
-            reading, cpu_ms = timed(lambda i=image, p=profile: read_gauge(i, p))
-            error = gauge_error_pct(own_value(reading), item)
-            accepted = reading.value is not None
-            yield _row(
-                f"calibrated {tilt_deg:g}°",
-                item,
-                "%FS",
-                error,
-                reading.confidence,
-                accepted,
-                cpu_ms,
-            )
-            if with_text:
+            if "calibrated" in readers:
+                profile = Profile.from_marks(image, center, marks)
+                reading, cpu_ms = timed(lambda i=image, p=profile: read_gauge(i, p))
+                error = gauge_error_pct(own_value(reading), item)
+                accepted = reading.value is not None
+                name = f"calibrated {tilt_deg:g}°"
+                yield _row(name, item, "%FS", error, reading.confidence, accepted, cpu_ms)
+            if "uncalibrated" in readers:
                 readings, cpu_ms = timed(lambda i=image: read_gauges(i))
                 row, _ = uncalibrated_row(readings, cpu_ms, item)
-                yield Row(f"uncalibrated {tilt_deg:g}°", *list(asdict(row).values())[1:])
-            yield _synthetic_clock(random, tilt_deg, index)
+                yield replace(row, method=f"uncalibrated {tilt_deg:g}°")
+            if "clock" in readers:
+                yield _synthetic_clock(random, tilt_deg, index)
 
 
 def _synthetic_clock(random: np.random.Generator, tilt_deg: float, index: int) -> Row:
@@ -284,7 +279,7 @@ def _synthetic_clock(random: np.random.Generator, tilt_deg: float, index: int) -
     item = {"file": f"clock {tilt_deg:g}° {index}", "reading": text, "centre": center}
     readings, cpu_ms = timed(lambda: read_clocks(image))
     row, _ = clock_row(readings, cpu_ms, item)
-    return Row(f"clock {tilt_deg:g}°", *list(asdict(row).values())[1:])
+    return replace(row, method=f"clock {tilt_deg:g}°")
 
 
 def summary(rows: list[Row]) -> dict[str, Any]:
@@ -382,7 +377,7 @@ def main() -> None:
     options.add_argument("--synthetic", type=int, default=0, metavar="COUNT")
     options.add_argument("--tilts", default="0,20,35", metavar="DEGREES")
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--text", action="store_true", help="synthetic: uncalibrated too (slow)")
+    options.add_argument("--readers", default="calibrated,clock", metavar="NAMES")
     options.add_argument("--no-dials", type=Path, metavar="FOLDER")
     chosen = options.parse_args()
     rows: list[Row] = []
@@ -394,7 +389,8 @@ def main() -> None:
                 tiles.append(draw_reading(image, reading))
     if chosen.synthetic:
         tilts = [float(tilt) for tilt in chosen.tilts.split(",")]
-        rows += synthetic_rows(chosen.synthetic, tilts, chosen.seed, chosen.text)
+        readers = set(chosen.readers.split(","))
+        rows += synthetic_rows(chosen.synthetic, tilts, chosen.seed, readers)
     if rows:
         print(table(rows))
     if chosen.json:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from molmo_node.instruments.angles import unit_vector
+from molmo_node.instruments.angles import apart_deg, unit_vector
 from molmo_node.instruments.dial import Dial
 from molmo_node.instruments.find import find_dials
 from molmo_node.instruments.hands import Timing, time_hands
@@ -24,6 +23,8 @@ SHORTEST_HAND = 0.28
 MOST_HANDS = 8
 OUTLINE_WIDTH = 0.05
 OUTLINE_RATIO = 2.2
+OUTLINE_STROKE = 0.025
+SAME_BAR_DEG = 8.0
 GOOD_COST = 0.3
 ROUNDS = 4
 SETTLED = 0.006
@@ -32,7 +33,7 @@ MISS_COST = 30.0
 UNLIKE_COST = 1.0
 OTHER_TIME_MIN = 2.0
 ROLLS_DEG = (0.0, 90.0, 270.0, 180.0)
-ROLL_COST = 1.2
+ROLL_COST = 1.8
 """A dial that hangs turned by a quarter is rare: its hands must fit that much better."""
 LEAST_CONFIDENCE = 0.45
 LEAST_LIKENESS = 0.3
@@ -108,26 +109,26 @@ def _settled(image: ImageRGB, rim: Dial, dial: Dial) -> _Look | None:
 def _hands(view: PolarView) -> list[Needle]:
     """The hands; where they are drawn as outlines, what the outlines hold."""
     plain = _find(view)
+    longest = sorted(plain, key=lambda needle: -needle.length)[:2]
+    if len(longest) < 2 or any(needle.width > OUTLINE_STROKE for needle in longest):
+        return plain
     solid = _find(filled(view, OUTLINE_WIDTH))
-    return solid if _are_outlines(plain, solid) else plain
+    return solid if all(_is_edge(needle, solid) for needle in longest) else plain
+
+
+def _is_edge(needle: Needle, solid: list[Needle]) -> bool:
+    """A thin line that becomes part of a much wider bar when gaps are closed."""
+    return any(
+        bar.width > max(OUTLINE_STROKE, OUTLINE_RATIO * needle.width)
+        and apart_deg(bar.angle_deg, needle.angle_deg) < SAME_BAR_DEG
+        for bar in solid
+    )
 
 
 def _find(view: PolarView) -> list[Needle]:
     return find_needles(
         view, inner=HUB_RADIUS, outer=HAND_REACH, shortest=SHORTEST_HAND, most=MOST_HANDS
     )
-
-
-def _are_outlines(plain: Sequence[Needle], solid: Sequence[Needle]) -> bool:
-    """The two longest hands become much wider when gaps are closed."""
-    longest = sorted(plain, key=lambda needle: -needle.length)[:2]
-    if len(longest) < 2:
-        return len(solid) > len(plain)
-    wider = 0
-    for needle in longest:
-        near = [s for s in solid if abs((s.angle_deg - needle.angle_deg + 180) % 360 - 180) < 8]
-        wider += any(s.width > max(0.03, OUTLINE_RATIO * needle.width) for s in near)
-    return wider == len(longest)
 
 
 def _is_same(first: _Look, second: _Look) -> bool:

@@ -20,6 +20,7 @@ OPPOSITE_DEG = 9.0
 SHORTEST_HAND = 0.28
 SAME_TIME_MIN = 2.0
 THIN = 0.75
+THICKER = 1.4
 LOOSE_DEG = 4.5
 TOGETHER_COST = 0.8
 
@@ -78,7 +79,9 @@ def _separate(needles: Sequence[Needle]) -> list[Needle]:
 
 
 def _is_part(needle: Needle, hand: Needle) -> bool:
-    """Within the longer hand's own width, or on its line."""
+    """Within the longer hand's own width, or on its line; a thicker one below it is a hand."""
+    if needle.width > THICKER * hand.width and needle.length > 0.35:
+        return False
     half_deg = math.degrees(hand.width / max(needle.length, 0.2))
     nearest_deg = min(
         apart_deg(needle.angle_deg, hand.angle_deg),

@@ -16,6 +16,8 @@ INNERMOST, OUTERMOST = 0.28, 1.08
 SAME_RING = 0.16
 NEAREST_DEG, FARTHEST_DEG = 12.0, 320.0
 OFF_LINE_DEG = 6.0
+APART_DEG = 5.0
+"""Printed numbers are further apart; nearer ones are one number read twice."""
 MOST_SPAN_DEG = 335.0
 FEWEST = 3
 PIVOT_SIGMA = 0.03
@@ -119,20 +121,26 @@ _Placed = tuple[Number, float, float]
 def _fitting(
     polar: Sequence[_Placed], value: float, base_deg: float, radius: float, slope: float
 ) -> list[tuple[Number, float, float]]:
-    """(number, turn from the base, radius) of those on the line; each value once."""
-    kept: dict[float, tuple[Number, float, float]] = {}
+    """(number, turn from the base, radius) of those on the line; each value and place once."""
+    near: list[tuple[float, Number, float, float]] = []
     for number, angle_deg, number_radius in polar:
         if abs(number_radius - radius) > SAME_RING:
             continue
         wanted_deg = (number.value - value) / slope
-        off_deg = signed_deg(angle_deg - base_deg - wanted_deg)
-        if abs(off_deg) > OFF_LINE_DEG or abs(wanted_deg) > MOST_SPAN_DEG:
-            continue
-        kept.setdefault(number.value, (number, wanted_deg, number_radius))
-    turns = [turn for _, turn, _ in kept.values()]
+        off_deg = abs(signed_deg(angle_deg - base_deg - wanted_deg))
+        if off_deg <= OFF_LINE_DEG and abs(wanted_deg) <= MOST_SPAN_DEG:
+            near.append((off_deg, number, wanted_deg, number_radius))
+    kept: list[tuple[Number, float, float]] = []
+    for _, number, wanted_deg, number_radius in sorted(near, key=lambda entry: entry[0]):
+        if all(
+            number.value != other.value and abs(wanted_deg - turn_deg) > APART_DEG
+            for other, turn_deg, _ in kept
+        ):
+            kept.append((number, wanted_deg, number_radius))
+    turns = [turn_deg for _, turn_deg, _ in kept]
     if turns and max(turns) - min(turns) > MOST_SPAN_DEG:
         return []
-    return list(kept.values())
+    return kept
 
 
 def _rating(fitting: Sequence[tuple[Number, float, float]]) -> float:

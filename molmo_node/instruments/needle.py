@@ -23,6 +23,8 @@ LINE_HALF_WIDTH_DEG = 6.0
 SPINE_ROWS = 64
 FEWEST_POINTS = 8
 NEAR = 4
+PLAIN_SPAN = 0.06
+PLAIN_SHARE = 0.5
 LEAST_SIGMA_DEG = 0.05
 
 
@@ -148,6 +150,7 @@ def _fit(view: PolarView, column: float, length: float, inner: float) -> Needle 
             return None
         columns = line.columns_at(view.radii[rows])
     assert line is not None
+    length = _plain_length(view, line, inner, length)
     tip = line.foot + line.along * math.sqrt(max(0.0, length**2 - float(line.foot @ line.foot)))
     angle_deg = clockwise_deg(float(tip[0]), float(tip[1]))
     return Needle(
@@ -192,6 +195,28 @@ def _line(points: Floats, column: float) -> _Line | None:
     span = max(0.05, float(np.ptp(np.hypot(*points[is_near].T))))
     sigma_deg = max(LEAST_SIGMA_DEG, math.degrees(float(np.std(off[is_near])) / span))
     return _Line(along, origin - along * float(origin @ along), sigma_deg)
+
+
+def _plain_length(view: PolarView, line: _Line, inner: float, reach: float) -> float:
+    """How far the run keeps its own width about the line: print behind the tip does not count."""
+    rows = np.arange(view.row(inner), max(view.row(inner) + 2, view.row(reach)))
+    radii = view.radii[rows].astype(float)
+    half = DIRECTIONS // 10
+    middle = np.round(line.columns_at(view.radii[rows])).astype(np.intp)
+    window = (middle[:, None] + np.arange(-half, half + 1)) % DIRECTIONS
+    is_set = view.difference[rows[:, None], window] > view.threshold
+    left, right = _run_around(is_set, np.full(len(rows), half))
+    widths = (right - left + 1) * (2 * math.pi / DIRECTIONS) * radii
+    shift = np.abs((right + left) / 2 - half) * (2 * math.pi / DIRECTIONS) * radii
+    on_line = is_set[:, half - 1 : half + 2].any(axis=1)
+    typical = float(np.median(widths[on_line][: max(4, len(rows) // 2)])) if on_line.any() else 1.0
+    is_plain = on_line & (widths < 2.2 * typical + 0.04) & (shift < 0.5 * typical + 0.03)
+    span = max(4, int(PLAIN_SPAN / float(view.radii[1] - view.radii[0])))
+    if len(rows) <= span:
+        return reach
+    share = np.convolve(is_plain, np.ones(span) / span, "valid")
+    kept = np.flatnonzero(share >= PLAIN_SHARE)
+    return float(radii[kept[-1] + span - 1]) if len(kept) else reach
 
 
 def _spread_rows(view: PolarView, inner: float, outer: float, most: int) -> NDArray[np.intp]:

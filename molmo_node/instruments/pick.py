@@ -20,6 +20,8 @@ MOST_SWEEP_DEG = 352.0
 COARSE_SIGMA_DEG = 1.2
 SHORT_POINTER = 0.5
 DROP_DEG = 8.0
+SAME_BAR_DEG = 8.0
+CLEARLY_NEARER = 0.01
 RIDGE_BANDS = ((0.3, 0.75), (0.62, 0.86))
 RIDGE_CLEAR = 1.25
 
@@ -79,10 +81,24 @@ def choose(needles: Sequence[Needle]) -> Pick | None:
             is_fine and needle.length > 0.92 * best.length
         ):
             best = needle
-    others = [needle for needle in ordered if needle is not best]
+    best = _through_pivot(best, ordered)
+    others = [n for n in ordered if apart_deg(n.angle_deg, best.angle_deg) > SAME_BAR_DEG]
     other = max(others, key=_weight, default=None)
     clearness = 1.0 if other is None else _clearness(best, other)
     return Pick(best, clearness, other, "run")
+
+
+def _through_pivot(best: Needle, needles: Sequence[Needle]) -> Needle:
+    """Of lines along one bar the one that meets the pivot: the others run on into print."""
+    along = [
+        needle
+        for needle in needles
+        if apart_deg(needle.angle_deg, best.angle_deg) <= SAME_BAR_DEG
+        and needle.length > 0.6 * best.length
+        and needle.miss < best.miss - CLEARLY_NEARER
+        and needle.sigma_deg < best.sigma_deg
+    ]
+    return min(along, key=lambda needle: needle.miss, default=best)
 
 
 def _weight(needle: Needle) -> float:

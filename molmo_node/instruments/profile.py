@@ -13,6 +13,7 @@ import numpy as np
 
 from molmo_node.errors import ConfigError
 from molmo_node.instruments.dial import Dial
+from molmo_node.instruments.find import find_dials
 from molmo_node.instruments.pixels import Floats, Gray, ImageRGB
 from molmo_node.instruments.registration import Reference
 from molmo_node.instruments.scale import Direction, Scale
@@ -21,9 +22,11 @@ MARK_TO_RIM = 1.08
 """Marks are clicked at the scale's line, a little inside the end of the ticks."""
 PATCH_REACH = 1.6
 REGISTER_REACH = 1.15
-ROUND_ENOUGH = 0.02
-"""Marks whose distances from the centre spread less than this are taken to lie on a circle."""
-FEWEST_FOR_ELLIPSE = 4
+ROUND_ENOUGH = 0.985
+"""A rim less flat than this is taken for a circle."""
+SURE_RIM = 0.85
+OFF_CENTER = 0.3
+NEAR_RIM = (0.9, 1.8)
 
 PointPx = tuple[float, float]
 
@@ -80,8 +83,8 @@ class Profile:
         min, max: the printed ends, or None where only the marks are known.
         direction: in which values rise; None: found from the marks.
         wraps: the scale closes on itself after `max`.
-        ellipse: half axes in pixels and tilt in degrees of the circle that the marks lie on;
-            None for a dial seen from the front.
+        ellipse: half axes in pixels and tilt in degrees of the circle that the marks lie on,
+            about the pivot; None for a dial seen from the front.
         plausible: lowest and highest value that can be true; outside is refused.
         highest_rate_per_s: fastest believable change, in units a second.
         glare: polygons that are not looked at.
@@ -144,7 +147,7 @@ class Profile:
             picture_size=(image.shape[1], image.shape[0]),
             center=(float(center[0]), float(center[1])), marks=placed,
             min=min, max=max, direction=direction, wraps=wraps,
-            ellipse=_ellipse_of(center, placed), plausible=plausible,
+            ellipse=_ellipse_of(image, center, placed), plausible=plausible,
             highest_rate_per_s=highest_rate_per_s,
             glare=tuple(tuple(polygon) for polygon in glare),
         )  # fmt: skip
@@ -246,28 +249,31 @@ def _mark_circle(center: PointPx, marks: Sequence[Mark]) -> Dial:
     return Dial.circle(center[0], center[1], float(np.median(distances_px)) * MARK_TO_RIM)
 
 
-def _ellipse_of(center: PointPx, marks: Sequence[Mark]) -> tuple[float, float, float] | None:
-    """Half axes and tilt of the ellipse about the centre that the marks lie on, if they show one.
+def _ellipse_of(
+    image: ImageRGB, center: PointPx, marks: Sequence[Mark]
+) -> tuple[float, float, float] | None:
+    """Half axes and tilt of the circle that the marks lie on, in the shape of the dial's rim.
 
-    Solves ``p' S p = 1`` for the symmetric S by least squares, one equation a mark.
+    Directions about the pivot need the shape only: a rim before the face or perspective shift
+    the rim, and change directions by the square of that shift, 0.3° at a tenth of the radius.
     """
-    offsets = np.array([(mark.x_px - center[0], mark.y_px - center[1]) for mark in marks])
-    distances = np.hypot(*offsets.T)
-    if len(marks) < FEWEST_FOR_ELLIPSE or np.std(distances) < ROUND_ENOUGH * np.mean(distances):
+    reach_px = _mark_circle(center, marks).radius_px
+    rims = [
+        rim
+        for rim in find_dials(image)
+        if rim.score >= SURE_RIM
+        and math.dist(rim.center, center) < OFF_CENTER * rim.radius_px
+        and NEAR_RIM[0] < rim.radius_px / reach_px < NEAR_RIM[1]
+    ]
+    if not rims:
         return None
-    size = float(np.mean(distances))
-    x, y = (offsets / size).T
-    (a, b, c), *_ = np.linalg.lstsq(
-        np.column_stack([x * x, 2 * x * y, y * y]), np.ones(len(marks)), rcond=None
-    )
-    sizes, axes = np.linalg.eigh(np.array([[a, b], [b, c]]))
-    if sizes[0] <= 0 or math.sqrt(sizes[1] / sizes[0]) > 3:
+    rim = min(rims, key=lambda each: abs(each.radius_px / reach_px - 1.1)).recentred(*center)
+    long_px, short_px, tilt_deg = rim.axes_px
+    if short_px > ROUND_ENOUGH * long_px:
         return None
-    left = np.abs(np.sqrt(a * x * x + 2 * b * x * y + c * y * y) - 1)
-    if float(np.std(left)) > 0.5 * float(np.std(distances)) / size:
-        return None
-    tilt_deg = math.degrees(math.atan2(axes[1, 0], axes[0, 0]))
-    return size / math.sqrt(sizes[0]), size / math.sqrt(sizes[1]), tilt_deg
+    radii = [math.hypot(*rim.to_unit(mark.x_px, mark.y_px)) for mark in marks]
+    radius = float(np.median(radii))
+    return long_px * radius, short_px * radius, tilt_deg
 
 
 def _check_inside(image: ImageRGB, points: Sequence[PointPx]) -> None:

@@ -1,0 +1,139 @@
+"""With a model's eyes: its points say what is what, pixels say exactly where.
+
+A model is asked to point at the dial's centre, the needle's tip and each numbered mark, or at
+the hands of a clock. A point is a few pixels off; the straight thing next to it is not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from molmo_node.instruments.angles import apart_deg, unit_vector
+from molmo_node.instruments.dial import Dial
+from molmo_node.instruments.hands import time_hands
+from molmo_node.instruments.needle import Needle, find_needles
+from molmo_node.instruments.pixels import ImageRGB
+from molmo_node.instruments.polar import PolarView, unroll
+from molmo_node.instruments.profile import MARK_TO_RIM
+from molmo_node.instruments.scale import Scale
+from molmo_node.messages import ClockReading, GaugeReading, Geometry, Vote
+
+PointPx = tuple[float, float]
+
+SNAP_DEG = 12.0
+POINT_SIGMA_PX = 4.0
+SNAPPED_CONFIDENCE, LOOSE_CONFIDENCE = 0.8, 0.4
+BEYOND_ENDS_DEG = 15.0
+MOST_GEAR_DEG = 7.0
+
+
+def read_pointed_gauge(
+    image: ImageRGB,
+    center: PointPx,
+    tip: PointPx,
+    marks: Sequence[tuple[float, float, float]],
+    unit: str = "",
+) -> GaugeReading:
+    """Read a gauge from a model's points.
+
+    Args:
+        image: ``(H, W, 3) uint8, rgb8``.
+        center, tip: the pivot and the needle's tip as pointed at, in pixels.
+        marks: two or more (value, x_px, y_px).
+
+    Returns:
+        The value at the needle that pixels show next to the pointed tip. With no such needle
+        the pointed tip itself is used, at half the confidence and as `doubtful`.
+
+    Raises:
+        ConfigError: marks that cannot be a scale.
+    """
+    reach_px = sum(math.dist(center, mark[1:]) for mark in marks) / max(1, len(marks))
+    dial = Dial.circle(*center, reach_px * MARK_TO_RIM)
+    scale = Scale.from_angles([(value, dial.angle_deg(x, y)) for value, x, y in marks])
+    pointed_deg = dial.angle_deg(*tip)
+    needle = _snapped(unroll(image, dial), pointed_deg)
+    angle_deg = pointed_deg if needle is None else needle.angle_deg
+    value = scale.value(angle_deg)
+    confidence = LOOSE_CONFIDENCE if needle is None else SNAPPED_CONFIDENCE
+    is_outside = scale.overshoot_deg(angle_deg) > BEYOND_ENDS_DEG
+    off_px = POINT_SIGMA_PX if needle is None else POINT_SIGMA_PX / 2
+    sigma = abs(scale.units_per_deg) * math.degrees(off_px / dial.radius_px)
+    x, y = unit_vector(angle_deg)
+    length = math.dist(center, tip) / dial.radius_px if needle is None else needle.length
+    return GaugeReading(
+        value=None if is_outside else value,
+        unit=unit,
+        min=scale.low,
+        max=scale.high,
+        sigma=sigma,
+        confidence=0.0 if is_outside else confidence,
+        status="refused" if is_outside else ("doubtful" if needle is None else "ok"),
+        method="vlm_points",
+        reason="outside_sweep" if is_outside else None,
+        alternative=value if is_outside else None,
+        votes=(Vote(method="vlm_points", value=value, confidence=confidence),),
+        geometry=Geometry(
+            center=center,
+            needle_tip=dial.to_image(length * x, length * y),
+            needle_deg=angle_deg,
+            sweep_deg=scale.sweep_deg,
+            scale_points=tuple(marks),
+        ),
+    )
+
+
+def read_pointed_clock(
+    image: ImageRGB, center: PointPx, hands: Mapping[str, PointPx], *, roll_deg: float = 0.0
+) -> ClockReading:
+    """Read a clock from a model's points.
+
+    Args:
+        hands: the tips as pointed at, under ``"hour"`` and ``"minute"``.
+        roll_deg: where the 12 stands, clockwise from image-up.
+
+    Returns:
+        The time, refused with `hands_disagree` where the snapped hands cannot both be true in
+        that order.
+    """
+    reach_px = max(math.dist(center, tip) for tip in hands.values())
+    dial = Dial.circle(*center, reach_px * 1.15)
+    view = unroll(image, dial)
+    snapped = {
+        name: _snapped(view, dial.angle_deg(*tip), inner=0.12, shortest=0.28) or _loose(dial, tip)
+        for name, tip in hands.items()
+    }
+    hour, minute = snapped["hour"], snapped["minute"]
+    ways = time_hands([hour, minute], roll_deg)
+    best = next((way for way in ways if way.hour is hour and way.minute is minute), None)
+    if best is None or best.gear_deg > MOST_GEAR_DEG:
+        return ClockReading(
+            hour=None, status="refused", method="vlm_points", reason="hands_disagree",
+            geometry=Geometry(center=center),
+        )  # fmt: skip
+    whole = round(best.minutes) % 720
+    return ClockReading(
+        hour=whole // 60,
+        minute=whole % 60,
+        confidence=SNAPPED_CONFIDENCE * (1.0 - best.gear_deg / (2 * MOST_GEAR_DEG)),
+        method="vlm_points",
+        votes=(Vote(method="vlm_points", value=best.minutes, confidence=SNAPPED_CONFIDENCE),),
+        geometry=Geometry(center=center, hands_deg=(hour.angle_deg, minute.angle_deg)),
+    )
+
+
+def _snapped(
+    view: PolarView, pointed_deg: float, *, inner: float = 0.2, shortest: float = 0.4
+) -> Needle | None:
+    """The straight thing nearest to where the model pointed, if one is near."""
+    needles = find_needles(view, inner=inner, shortest=shortest)
+    near = [n for n in needles if apart_deg(n.angle_deg, pointed_deg) < SNAP_DEG]
+    return min(near, key=lambda n: apart_deg(n.angle_deg, pointed_deg) - 6 * n.length, default=None)
+
+
+def _loose(dial: Dial, tip: PointPx) -> Needle:
+    """A hand that only the model saw."""
+    angle_deg = dial.angle_deg(*tip)
+    length = math.dist(dial.center, tip) / dial.radius_px
+    return Needle(angle_deg, angle_deg, length, 0.03, 0.0, 2.0)

@@ -1,0 +1,258 @@
+"""Read gauges nobody has calibrated: the scale from its printed numbers, the needle from pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from molmo_node.instruments.angles import unit_vector
+from molmo_node.instruments.dial import Dial
+from molmo_node.instruments.find import find_dials
+from molmo_node.instruments.needle import Needle, find_needles
+from molmo_node.instruments.ocr import text_reader
+from molmo_node.instruments.pick import Pick, choose
+from molmo_node.instruments.pivot import find_pivot
+from molmo_node.instruments.pixels import ImageRGB
+from molmo_node.instruments.polar import unroll
+from molmo_node.instruments.ring import Number, Ring, centred_ring, find_rings, fit_ring
+from molmo_node.instruments.spread import ring_texts, upright_texts
+from molmo_node.instruments.texts import Text, TextReader, number_in, unit_of_ring, units_in
+from molmo_node.messages import GaugeReading, Geometry, Reason, Vote
+
+MOST_DIALS = 3
+TURNS_DEG = (0.0, 180.0, 90.0, 270.0, 45.0, 315.0)
+ENOUGH_NUMBERS = 4
+FEW_NUMBERS = 3
+PLENTY_NUMBERS = 7
+TWICE = 0.1
+"""The same number nearer than this, in radii, was read twice."""
+FEWEST_TEXTS = 2
+"""A round thing with less print than this is no gauge: it is not turned and read again."""
+LEAST_RIM = 0.35
+BEYOND_NUMBERS_DEG = 25.0
+BEYOND_ENDS_DEG = 12.0
+SHORTEST_NEEDLE = 0.38
+FARTHEST_PIVOT = 0.16
+SETTLED = 0.008
+LEAST_CONFIDENCE = 0.45
+PIVOT_SIGMA = 0.01
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """What the texts of a dial say, in the plane of the rectified dial."""
+
+    ring: Ring
+    units: tuple[str, ...]
+    other: Ring | None
+
+
+def read_gauges(
+    image: ImageRGB, *, read_text: TextReader | None = None, dials: Sequence[Dial] = ()
+) -> list[GaugeReading]:
+    """Read every gauge in a picture, each on the ring of numbers that was read best.
+
+    Args:
+        image: ``(H, W, 3) uint8, rgb8``.
+        read_text: finds printed text; default: the extra `[ocr]`, if it is installed.
+        dials: where they are, if that is known (from an engine's points); default: looked for.
+
+    Returns:
+        One reading for each dial, the surest first. Without numbers there is no value: the
+        reason is `scale_unread`, and `no_dial` where no ellipse was found at all.
+    """
+    read_text = read_text or text_reader()
+    found = list(dials) or [d for d in find_dials(image, most=MOST_DIALS) if d.score > LEAST_RIM]
+    readings: list[GaugeReading] = []
+    for dial in found:
+        if any(_covers(reading, dial) for reading in readings):
+            continue
+        readings.append(_read_one(image, dial, read_text))
+    if not readings:
+        return [_refused("no_dial", None)]
+    told = [reading for reading in readings if reading.reason != "scale_unread"]
+    return sorted(told or readings[:1], key=lambda reading: -reading.confidence)
+
+
+def _covers(reading: GaugeReading, dial: Dial) -> bool:
+    """The dial is another rim of one that was read already."""
+    if reading.geometry is None or reading.reason == "scale_unread":
+        return False
+    return math.dist(reading.geometry.center, dial.center) < 0.4 * dial.radius_px
+
+
+def _read_one(image: ImageRGB, dial: Dial, read_text: TextReader | None) -> GaugeReading:
+    scale = None if read_text is None else _scale(image, dial, read_text)
+    if scale is None:
+        return _refused("scale_unread", dial)
+    best: tuple[float, Dial, Ring, Pick] | None = None
+    for start in (dial, find_pivot(image, dial)):
+        seen = _needle(image, dial, start, scale.ring)
+        if seen is not None and (best is None or seen[0] > best[0]):
+            best = seen
+    if best is None:
+        return _refused("no_needle", dial)
+    _, pivoted, ring, pick = best
+    return _reading(dial, pivoted, ring, scale, pick)
+
+
+def _scale(image: ImageRGB, dial: Dial, read_text: TextReader) -> _Scale | None:
+    """Numbers as they stand, then along the ring, then the dial turned: until a ring is found."""
+    best: _Scale | None = None
+    for turn_deg in TURNS_DEG:
+        texts = upright_texts(image, dial, read_text, turn_deg)
+        if len(texts) < FEWEST_TEXTS:
+            break
+        found = _ring_in(texts)
+        if turn_deg == 0.0 and (found is None or len(found.ring.numbers) < PLENTY_NUMBERS):
+            found = _ring_in([*texts, *ring_texts(image, dial, read_text)])
+        if found and (best is None or len(found.ring.numbers) > len(best.ring.numbers)):
+            best = found
+        enough = ENOUGH_NUMBERS if turn_deg in TURNS_DEG[:2] else FEW_NUMBERS
+        if best is not None and len(best.ring.numbers) >= enough:
+            break
+    return best
+
+
+def _ring_in(texts: Sequence[Text]) -> _Scale | None:
+    numbers: list[Number] = []
+    for text in texts:
+        value = number_in(text)
+        if value is None or any(
+            value == other.value and math.hypot(text.x_px - other.x, text.y_px - other.y) < TWICE
+            for other in numbers
+        ):
+            continue
+        numbers.append(Number(value, text.x_px, text.y_px, text.score))
+    rings = find_rings(numbers)
+    if not rings:
+        return None
+    return _Scale(rings[0], units_in(texts), rings[1] if len(rings) > 1 else None)
+
+
+def _needle(
+    image: ImageRGB, rim: Dial, start: Dial, ring: Ring
+) -> tuple[float, Dial, Ring, Pick] | None:
+    """(goodness, dial about the pivot, ring about it, needle), the pivot on the needle's line."""
+    dial = start
+    pick = _pick(image, rim, dial, ring)
+    for _ in range(2):
+        if pick is None:
+            return None
+        foot = pick.needle.foot
+        if not SETTLED < math.hypot(*foot) < FARTHEST_PIVOT or pick.needle.sigma_deg > 1.0:
+            break
+        dial = dial.recentred(*dial.to_image(*foot))
+        pick = _pick(image, rim, dial, ring)
+    if pick is None:
+        return None
+    along = unit_vector(pick.needle.direction_deg)
+    ring = centred_ring(_shifted(ring, rim.to_unit(*dial.center)), along)
+    goodness = pick.needle.length - 0.5 * pick.needle.sigma_deg - 3.0 * pick.needle.miss
+    return goodness, dial, ring, pick
+
+
+def _pick(image: ImageRGB, rim: Dial, dial: Dial, ring: Ring) -> Pick | None:
+    """The needle about a pivot, among those that point into the scale or a little beyond."""
+    outer = min(0.97, ring.radius + 0.25)
+    needles = find_needles(unroll(image, dial), outer=outer, shortest=SHORTEST_NEEDLE)
+    about = centred_ring(_shifted(ring, rim.to_unit(*dial.center)), None)
+    most_deg = BEYOND_NUMBERS_DEG + _step_deg(about)
+    return choose([n for n in needles if about.beyond_deg(n.angle_deg) < most_deg])
+
+
+def _shifted(ring: Ring, offset: tuple[float, float]) -> Ring:
+    """The same numbers in the plane whose origin is `offset`."""
+    numbers = [Number(n.value, n.x - offset[0], n.y - offset[1], n.score) for n in ring.numbers]
+    return fit_ring(numbers)
+
+
+def _reading(rim: Dial, dial: Dial, ring: Ring, scale: _Scale, pick: Pick) -> GaugeReading:
+    angle_deg = pick.needle.direction_deg
+    value = ring.value(angle_deg)
+    other = None if pick.other is None else ring.value(pick.other.direction_deg)
+    confidence = _confidence(ring, pick)
+    reason = _doubt(ring, pick, confidence)
+    unit = unit_of_ring(scale.units, ring.low, ring.high, _high_of(scale.other, ring))
+    return GaugeReading(
+        value=None if reason else value,
+        unit=unit,
+        min=ring.low,
+        max=ring.high,
+        sigma=_sigma(ring, pick.needle),
+        confidence=confidence,
+        status="refused" if reason else ("ok" if unit else "doubtful"),
+        method="ocr_scale",
+        reason=reason or (None if unit else "unit_unknown"),
+        alternative=value if reason else other,
+        votes=(Vote(method="ocr_scale", value=value, confidence=confidence, reason=reason),),
+        geometry=_geometry(rim, dial, ring, pick.needle),
+    )
+
+
+def _high_of(other: Ring | None, ring: Ring) -> float | None:
+    """What a second ring says where this one has its highest number."""
+    if other is None:
+        return None
+    angle_deg = ring.base_deg + (ring.high - ring.base_value) / ring.units_per_deg
+    return other.value(angle_deg)
+
+
+def _confidence(ring: Ring, pick: Pick) -> float:
+    """0..1: enough numbers on an even scale, a straight long needle, one clear tip."""
+    enough = min(1.0, (len(ring.numbers) - 1) / 4)
+    even = math.exp(-ring.rms_deg / 5.0)
+    straight = math.exp(-((pick.needle.sigma_deg / 2.0) ** 2))
+    long = min(1.0, pick.needle.length / 0.55)
+    return enough * even * straight * long * pick.clearness
+
+
+def _doubt(ring: Ring, pick: Pick, confidence: float) -> Reason | None:
+    if ring.beyond_deg(pick.needle.direction_deg) > BEYOND_ENDS_DEG + _step_deg(ring):
+        return "outside_sweep"
+    if confidence >= LEAST_CONFIDENCE:
+        return None
+    is_end_unclear = pick.other is not None and pick.other.is_opposite(pick.needle)
+    return "tip_tail_ambiguous" if is_end_unclear and pick.clearness < 0.6 else "low_confidence"
+
+
+def _step_deg(ring: Ring) -> float:
+    """Degrees between neighbouring numbers: the last one may not have been read."""
+    return ring.span_deg / max(1, len(ring.numbers) - 1)
+
+
+def _sigma(ring: Ring, needle: Needle) -> float:
+    """One standard deviation in units: the numbers' line, the needle's, and the pivot."""
+    parts_deg = (
+        ring.rms_deg / math.sqrt(max(1, len(ring.numbers) - 2)),
+        needle.sigma_deg,
+        math.degrees(PIVOT_SIGMA / max(0.3, needle.length)),
+    )
+    return abs(ring.units_per_deg) * math.hypot(*parts_deg)
+
+
+def _geometry(rim: Dial, dial: Dial, ring: Ring, needle: Needle) -> Geometry:
+    x, y = unit_vector(needle.angle_deg)
+    places = [dial.to_image(number.x, number.y) for number in ring.numbers]
+    return Geometry(
+        center=dial.center,
+        needle_tip=dial.to_image(needle.length * x, needle.length * y),
+        needle_deg=needle.direction_deg,
+        sweep_deg=ring.span_deg,
+        ellipse=(*rim.center, *rim.axes_px),
+        scale_points=tuple(
+            (number.value, *place) for number, place in zip(ring.numbers, places, strict=True)
+        ),
+    )
+
+
+def _refused(reason: Reason, dial: Dial | None) -> GaugeReading:
+    geometry = (
+        None
+        if dial is None
+        else Geometry(center=dial.center, ellipse=(*dial.center, *dial.axes_px))
+    )
+    return GaugeReading(
+        value=None, status="refused", method="ocr_scale", reason=reason, geometry=geometry
+    )

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molmo_node.imaging import load_cv2
-from molmo_node.messages import Answer, Geometry
+from molmo_node.instruments import draw_reading
+from molmo_node.messages import Answer
 
 ImageHWC = NDArray[np.uint8]
 
 _MARK = (255, 64, 64)
-_LINE = (32, 160, 255)
 _INK = (255, 255, 255)
 _SHADE = (0, 0, 0)
 
@@ -28,8 +28,8 @@ def draw_answer(image_hwc: ImageHWC, answer: Answer, caption: str) -> ImageHWC:
     for number, point in enumerate(answer.points, start=1):
         label = point.label if len(answer.points) == 1 else str(number)
         _draw_point(out, point.x_px, point.y_px, label, size_px)
-    if answer.reading is not None and answer.reading.geometry is not None:
-        _draw_dial(out, answer.reading.geometry, size_px)
+    if answer.reading is not None:
+        out = draw_reading(out, answer.reading)
     if caption:
         _write(out, caption, (4 * size_px, 12 * size_px), size_px)
     return out
@@ -44,17 +44,6 @@ def _draw_point(out: ImageHWC, x_px: float, y_px: float, label: str, size_px: in
         _write(out, label, (at[0] + 6 * size_px, at[1] - 4 * size_px), size_px)
 
 
-def _draw_dial(out: ImageHWC, geometry: Geometry, size_px: int) -> None:
-    cv2 = load_cv2()
-    center = _whole(geometry.center)
-    for value, x_px, y_px in geometry.scale_points:
-        cv2.drawMarker(out, _whole((x_px, y_px)), _LINE, cv2.MARKER_CROSS, 6 * size_px, size_px)
-        _write(out, f"{value:g}", (round(x_px) + 4 * size_px, round(y_px)), size_px)
-    if geometry.needle_tip is not None:
-        cv2.line(out, center, _whole(geometry.needle_tip), _MARK, size_px, cv2.LINE_AA)
-    cv2.circle(out, center, 2 * size_px, _MARK, -1, cv2.LINE_AA)
-
-
 def _write(out: ImageHWC, text: str, at: tuple[int, int], size_px: int) -> None:
     """Light text on a dark plate, its baseline at `at`: legible on any picture."""
     cv2 = load_cv2()
@@ -63,7 +52,3 @@ def _write(out: ImageHWC, text: str, at: tuple[int, int], size_px: int) -> None:
     x, y = at
     cv2.rectangle(out, (x - size_px, y - height - size_px), (x + width, y + below), _SHADE, -1)
     cv2.putText(out, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, _INK, weight, cv2.LINE_AA)
-
-
-def _whole(xy: tuple[float, float]) -> tuple[int, int]:
-    return round(xy[0]), round(xy[1])

@@ -10,7 +10,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -19,15 +18,22 @@ from numpy.typing import NDArray
 from molmo_node.errors import ModelError, MolmoNodeError, NoAnswer, ProtocolError
 from molmo_node.messages import (
     Answer,
-    ClockReading,
     FrameRef,
-    GaugeReading,
     Question,
     Reading,
     Roi,
     Timing,
+    Work,
 )
 from molmo_node.models.engine import Engine, Reply, never_cancelled
+from molmo_node.worker.dials import (
+    DIAL_TASKS,
+    Gauges,
+    read_dial,
+    unknown_gauge,
+    wants_engine,
+    with_engine,
+)
 from molmo_node.worker.refine import refine_points
 from molmo_node.worker.regions import crop, shift_point, shift_reading
 
@@ -35,30 +41,7 @@ log = logging.getLogger(__name__)
 
 ImageHWC = NDArray[np.uint8]
 Result = Answer | MolmoNodeError
-
-
-class Gauges(Protocol):
-    """Calibrated dials by name: what `answering` needs of a profile store."""
-
-    def names(self) -> list[str]:
-        """The gauges that can be read, sorted."""
-        ...
-
-    def read(self, name: str, image_hwc: ImageHWC) -> GaugeReading:
-        """Read one gauge, in pixels of the image given."""
-        ...
-
-
-class NoGauges:
-    """A worker without profiles."""
-
-    def names(self) -> list[str]:
-        """None."""
-        return []
-
-    def read(self, name: str, image_hwc: ImageHWC) -> GaugeReading:
-        """Never called: there are no names."""
-        raise NoAnswer(f"no gauge is named {name!r}")
+_Dial = tuple[Reading, float] | MolmoNodeError  # and the milliseconds it took
 
 
 class Answerer:
@@ -110,33 +93,20 @@ class Answerer:
 
     def refusal(self, question: Question) -> NoAnswer | None:
         """Why a question cannot be answered here at all, before a picture is looked at."""
-        if question.task == "read_gauge" and self.gauges.names():
-            return self._unknown_gauge(question.text)
-        if self.engine is not None and question.task in self.engine.tasks:
-            return None
         if question.task == "read_gauge":
-            return NoAnswer(
-                "read_gauge needs a calibration profile, and there is none",
-                hint="`molmo-node gauge new` makes one from a picture",
-            )
+            return unknown_gauge(question.text, self.gauges)
+        if question.task in self.tasks():
+            return None
         name = self.engine.name if self.engine else "none"
-        can = ", ".join(sorted(self.tasks())) or "nothing yet: it has no gauge profiles either"
         return NoAnswer(
             f"{question.task} cannot be answered by the running engine {name!r}",
-            hint=f"it answers: {can}; `molmo-node worker --model` chooses another",
+            hint=f"it answers: {', '.join(sorted(self.tasks()))}; "
+            "`molmo-node models` lists engines that can",
         )
 
     def tasks(self) -> set[str]:
-        """What can be asked here."""
-        tasks: set[str] = set(self.engine.tasks) if self.engine else set()
-        return tasks | {"read_gauge"} if self.gauges.names() else tasks
-
-    def _unknown_gauge(self, name: str) -> NoAnswer | None:
-        names = self.gauges.names()
-        if name in names or (not name and len(names) == 1):
-            return None
-        found = f"no gauge is named {name!r}" if name else f"which of {len(names)} gauges?"
-        return NoAnswer(found, hint=f"known are: {', '.join(names)}")
+        """What can be asked here: dials always, the rest if the engine can."""
+        return {*DIAL_TASKS, *(self.engine.tasks if self.engine else ())}
 
     def _answer_region(
         self,
@@ -153,31 +123,72 @@ class Answerer:
         origin = (roi.x_px, roi.y_px) if roi else (0, 0)
         results: list[Result | None] = [self.refusal(question) for question in questions]
         open_indices = [index for index, result in enumerate(results) if result is None]
-        for index in open_indices[:]:
-            if questions[index].task == "read_gauge" and self.gauges.names():
-                results[index] = self._read_gauge(region, questions[index].text, origin)
-                open_indices.remove(index)
-        if open_indices:
-            part = [questions[index] for index in open_indices]
-            texts = [drafts[index] for index in open_indices] if drafts else []
-            replies = self._ask(region, part, texts, _renumbered(is_cancelled, open_indices))
-            for index, reply in zip(open_indices, replies, strict=True):
+        dials = {
+            index: self._read_dial(region, questions[index])
+            for index in open_indices
+            if questions[index].task in DIAL_TASKS
+        }
+        to_ask = [
+            index
+            for index in open_indices
+            if self._needs_engine(questions[index], dials.get(index))
+        ]
+        replies: dict[int, Reply | MolmoNodeError] = {}
+        if to_ask:
+            part = [questions[index] for index in to_ask]
+            texts = [drafts[index] for index in to_ask] if drafts else []
+            found = self._ask(region, part, texts, _renumbered(is_cancelled, to_ask))
+            replies = dict(zip(to_ask, found, strict=True))
+        for index in open_indices:
+            reply = replies.get(index)
+            if index in dials:
+                results[index] = self._dial_answer(questions[index], dials[index], reply, origin)
+            elif reply is not None:
                 results[index] = self._to_answer(reply, questions[index], origin)
         return [result for result in results if result is not None]
 
-    def _read_gauge(self, region: ImageHWC, name: str, origin: tuple[int, int]) -> Result:
+    def _needs_engine(self, question: Question, dial: _Dial | None) -> bool:
+        if self.engine is None or question.task not in self.engine.tasks:
+            return False
+        return dial is None or (isinstance(dial, tuple) and wants_engine(dial[0]))
+
+    def _read_dial(self, region: ImageHWC, question: Question) -> _Dial:
         started = time.perf_counter()
         try:
-            reading = self.gauges.read(name or self.gauges.names()[0], region)
+            reading = read_dial(region, question, self.gauges)
         except MolmoNodeError as exc:
             return exc
-        total_ms = (time.perf_counter() - started) * 1e3
+        except Exception:
+            log.exception("dial reader failed", extra={"task": question.task})
+            return ModelError("the dial reader failed", hint="the worker's log has the trace")
+        return reading, (time.perf_counter() - started) * 1e3
+
+    def _dial_answer(
+        self,
+        question: Question,
+        dial: _Dial,
+        reply: Reply | MolmoNodeError | None,
+        origin: tuple[int, int],
+    ) -> Result:
+        if isinstance(dial, MolmoNodeError):
+            return dial
+        reading, total_ms = dial
+        model, timing, work = "instruments", Timing(total=total_ms), Work()
+        if isinstance(reply, Reply) and self.engine is not None:
+            reading = with_engine(reading, reply, self.engine.name)
+            model = f"instruments+{self.engine.name}"
+            timing = msgspec.structs.replace(
+                reply.timing_ms, total=total_ms + reply.timing_ms.total
+            )
+            work = reply.work
         return _blank(
-            "read_gauge",
+            question.task,
             reading=shift_reading(reading, origin),
             reason=reading.reason,
-            model="instruments",
-            timing_ms=Timing(total=total_ms),
+            text=reply.text if isinstance(reply, Reply) else "",
+            model=model,
+            timing_ms=timing,
+            work=work,
         )
 
     def _ask(
@@ -219,7 +230,6 @@ class Answerer:
             question.task,
             points=tuple(shift_point(point, origin) for point in reply.points),
             count=reply.count,
-            reading=_reading(question, reply),
             data=reply.data,
             text=reply.text,
             reason=reply.no_answer,
@@ -259,18 +269,3 @@ def _with_frame(result: Result, question: Question, frame: FrameRef, image_hwc: 
     return msgspec.structs.replace(
         result, query=question.text, frame=frame, width=width, height=height
     )
-
-
-def _reading(question: Question, reply: Reply) -> Reading | None:
-    if question.task == "read_clock":
-        hour, minute, second = reply.time or (None, None, None)
-        return ClockReading(
-            hour=hour, minute=minute, second=second, method="engine", name=question.text,
-            status="ok" if reply.time else "refused",
-        )  # fmt: skip
-    if question.task == "read_gauge":
-        return GaugeReading(
-            value=reply.value, unit=reply.unit, method="engine", name=question.text,
-            status="ok" if reply.value is not None else "refused",
-        )  # fmt: skip
-    return None

@@ -15,7 +15,7 @@ import msgspec
 from molmo_node.bus.frames import Frame
 from molmo_node.bus.wake import Wake
 from molmo_node.errors import ModelError, MolmoNodeError
-from molmo_node.messages import Answer
+from molmo_node.messages import Answer, GaugeReading
 from molmo_node.worker.answering import Answerer, Result
 from molmo_node.worker.queries import Asked
 from molmo_node.worker.watches import StandingWatch
@@ -120,11 +120,22 @@ class EngineThread:
         except Exception:
             log.exception("job failed", extra={"camera": job.camera})
             return [ModelError("this frame could not be worked on")] * count
+        for index, watch in enumerate(job.watches, start=len(job.asked)):
+            results[index] = _steadied(results[index], watch, answerer)
         return [_with_prepare(result, prepare_ms) for result in results]
 
 
 def _is_over(job: Job, index: int) -> bool:
     return index < len(job.asked) and job.asked[index].is_over
+
+
+def _steadied(result: Result, watch: StandingWatch, answerer: Answerer) -> Result:
+    """A watched gauge's reading after its filter over time."""
+    if not isinstance(result, Answer) or not isinstance(result.reading, GaugeReading):
+        return result
+    watch.steady = watch.steady or answerer.gauges.steady(watch.spec.question.text)
+    reading = watch.steady.update(result.reading, result.frame.mono_ns / 1e9)
+    return msgspec.structs.replace(result, reading=reading, reason=reading.reason)
 
 
 def _with_prepare(result: Result, prepare_ms: float) -> Result:

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molmo_node.messages import GaugeReading
-from molmo_node.worker.answering import Answerer, Gauges, NoGauges
+from molmo_node.worker.answering import Answerer
+from molmo_node.worker.dials import Gauges, NoGauges
 
 if TYPE_CHECKING:
     from molmo_node.config import Settings
     from molmo_node.gauge_profiles import ProfileStore
+    from molmo_node.instruments import SteadyReading
 
 
 class StoredGauges:
@@ -31,6 +33,14 @@ class StoredGauges:
         from molmo_node.instruments import read_gauge
 
         return read_gauge(image_hwc, self.store.get(name))
+
+    def steady(self, name: str) -> SteadyReading:
+        """A filter with the highest rate that the gauge's profile believes."""
+        from molmo_node.instruments import SteadyReading
+
+        name = name or self.names()[0]
+        rate = self.store.get(name).highest_rate_per_s if name in self.names() else None
+        return SteadyReading(window=1, highest_rate_per_s=rate)
 
 
 def make_gauges(settings: Settings) -> Gauges:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molmo_node.errors import ProtocolError
-from molmo_node.messages import GaugeReading, Point, Roi
+from molmo_node.messages import Point, Reading, Roi
 
 
 def crop(image_hwc: NDArray[np.uint8], roi: Roi | None) -> NDArray[np.uint8]:
@@ -33,7 +33,7 @@ def shift_point(point: Point, origin: tuple[int, int]) -> Point:
     return Point(x_px=point.x_px + origin[0], y_px=point.y_px + origin[1], label=point.label)
 
 
-def shift_reading(reading: GaugeReading, origin: tuple[int, int]) -> GaugeReading:
+def shift_reading(reading: Reading, origin: tuple[int, int]) -> Reading:
     """A reading whose geometry is in the frame instead of the region."""
     if origin == (0, 0) or reading.geometry is None:
         return reading

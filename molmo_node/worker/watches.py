@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from molmo_node.bus import limits, wire
 from molmo_node.errors import Busy, ConfigError, ProtocolError
 from molmo_node.messages import WatchSpec
 from molmo_node.worker.door import check_spec
+
+if TYPE_CHECKING:
+    from molmo_node.instruments import SteadyReading
 
 EARLY_SHARE = 0.25
 
@@ -20,6 +24,7 @@ class StandingWatch:
         next_due_ns: monotonic; due on the first frame at or after it.
         lease_until_ns: monotonic; None means for ever.
         draft: the text of its last answer, the engine's draft for the next.
+        steady: the filter over time of a watched gauge, made at its first reading.
     """
 
     spec: WatchSpec
@@ -27,6 +32,7 @@ class StandingWatch:
     lease_until_ns: int | None = None
     next_due_ns: int = 0
     draft: str | None = field(default=None)
+    steady: SteadyReading | None = None
 
 
 class Watches:

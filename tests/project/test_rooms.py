@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "errors": set(),
     "clock": set(),
     "imaging": PLAIN | {"bus"},  # for the limits
-    "overlay": PIXELS,
+    "overlay": PIXELS | {"instruments"},
     "bus": PIXELS,
     "models": PLAIN,
     "instruments": PLAIN,

@@ -16,7 +16,8 @@ from molmo_node.camera.pattern import read_counter
 from molmo_node.cli.signals import StopSignals
 from molmo_node.messages import TASKS, Question
 from molmo_node.models.engine import ImageHWC, Reply
-from molmo_node.worker.answering import Answerer, NoGauges
+from molmo_node.worker.answering import Answerer
+from molmo_node.worker.dials import NoGauges
 from molmo_node.worker.node import WorkerNode, WorkerOptions
 
 

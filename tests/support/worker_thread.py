@@ -8,7 +8,8 @@ from typing import Any
 
 from molmo_node.bus.address import Address, node_address
 from molmo_node.models.scripted import ScriptedEngine
-from molmo_node.worker.answering import Answerer, NoGauges
+from molmo_node.worker.answering import Answerer
+from molmo_node.worker.dials import NoGauges
 from molmo_node.worker.node import WorkerNode, WorkerOptions
 
 SCRIPT = {"answers": [{"task": "point", "points": [[12.5, 20.0, "mug"]], "reply": "there"}]}

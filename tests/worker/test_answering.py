@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -10,7 +9,8 @@ from molmo_node.errors import ModelError, NoAnswer, ProtocolError
 from molmo_node.messages import Answer, GaugeReading, Geometry, Point, Question, Roi
 from molmo_node.models.engine import Reply
 from molmo_node.models.scripted import ScriptedEngine, ScriptedFrame
-from molmo_node.worker.answering import Answerer, NoGauges
+from molmo_node.worker.answering import Answerer
+from molmo_node.worker.dials import NoGauges
 from molmo_node.worker.refine import LOOKS
 from tests.support.samples import REF
 
@@ -139,9 +139,9 @@ def test_only_so_many_points_get_a_second_look():
     ("engine", "gauges", "question", "words"),
     [
         (Engine(), NoGauges(), Question.ask("why"), "'told'.*point, read_clock"),
-        (None, NoGauges(), Question.point("a"), "'none'.*nothing yet"),
+        (None, NoGauges(), Question.point("a"), "'none'.*read_clock, read_gauge"),
         (None, Dials(), Question.point("a"), "read_gauge"),
-        (None, NoGauges(), Question.read_gauge(), "calibration profile"),
+        (None, NoGauges(), Question.read_gauge("pump"), "calibration profile"),
         (None, Dials(), Question.read_gauge("pump"), "'pump'.*boiler"),
     ],
 )
@@ -166,8 +166,19 @@ def test_a_script_with_a_wrong_key_or_value_is_a_config_error(change):
         ScriptedEngine({"answers": [{"task": "point", **change}]})
 
 
-def test_no_time_on_a_clock_is_a_refused_reading():
+def test_a_picture_without_a_clock_is_a_refused_reading_with_its_reason():
     (answer,) = ask(Engine(Reply(no_answer="no clock")), Question.read_clock())
     assert (answer.reading.hour, answer.reading.status) == (None, "refused")
-    assert answer.reason == "no clock"
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(answer), type=Answer) == answer
+    assert answer.reason == "no_dial"
+
+
+def test_a_time_that_only_the_engine_saw_is_doubtful():
+    (answer,) = ask(Engine(Reply(time=(10, 8, None))), Question.read_clock())
+    assert (answer.reading.hour, answer.reading.minute) == (10, 8)
+    assert answer.reading.status == "doubtful"
+    assert answer.model == "instruments+told"
+
+
+def test_a_gauge_without_a_profile_is_looked_for():
+    (answer,) = ask(None, Question.read_gauge())
+    assert (answer.reading.value, answer.reason) == (None, "no_dial")

@@ -11,7 +11,8 @@ from molmo_node.bus.address import node_address
 from molmo_node.cli.signals import StopSignals
 from molmo_node.messages import Question, Task
 from molmo_node.models.engine import ImageHWC, Reply, never_cancelled
-from molmo_node.worker.answering import Answerer, NoGauges
+from molmo_node.worker.answering import Answerer
+from molmo_node.worker.dials import NoGauges
 from molmo_node.worker.node import WorkerNode, WorkerOptions
 from tools.node.marks import read_mark
 

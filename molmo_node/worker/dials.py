@@ -1,0 +1,103 @@
+"""Gauges and clocks: pixels first, and the engine's word as a second opinion."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from molmo_node.errors import NoAnswer
+from molmo_node.instruments import SteadyReading, fuse_clocks, read_clocks, read_gauges
+from molmo_node.messages import ClockReading, GaugeReading, Question, Reading, Vote
+from molmo_node.models.engine import Reply
+
+ImageHWC = NDArray[np.uint8]
+
+DIAL_TASKS = ("read_gauge", "read_clock")
+ENGINE_CONFIDENCE = 0.6
+"""How far an engine's reading is trusted alone: Molmo-7B-D reads 68 % of clocks in the wild
+exactly (Molmo paper, table 10), and says nothing about the rest."""
+
+
+class Gauges(Protocol):
+    """Calibrated dials by name: what the worker needs of a profile store."""
+
+    def names(self) -> list[str]:
+        """The gauges that can be read, sorted."""
+        ...
+
+    def read(self, name: str, image_hwc: ImageHWC) -> GaugeReading:
+        """Read one gauge, in pixels of the image given."""
+        ...
+
+    def steady(self, name: str) -> SteadyReading:
+        """A new filter over time for one gauge's readings."""
+        ...
+
+
+class NoGauges:
+    """A worker without profiles."""
+
+    def names(self) -> list[str]:
+        """None."""
+        return []
+
+    def read(self, name: str, image_hwc: ImageHWC) -> GaugeReading:
+        """Never called: there are no names."""
+        raise NoAnswer(f"no gauge is named {name!r}")
+
+    def steady(self, name: str) -> SteadyReading:
+        """A filter that lets every change pass."""
+        return SteadyReading(window=1)
+
+
+def unknown_gauge(name: str, gauges: Gauges) -> NoAnswer | None:
+    """Why a gauge of that name cannot be read; None if it can. No name: the only one, or any."""
+    names = gauges.names()
+    if name in names or (not name and len(names) <= 1):
+        return None
+    if not names:
+        return NoAnswer(
+            f"no gauge is named {name!r}: there are no calibration profiles",
+            hint="`molmo-node gauge new` makes one; without a name any dial is looked for",
+        )
+    found = f"no gauge is named {name!r}" if name else f"which of {len(names)} gauges?"
+    return NoAnswer(found, hint=f"known are: {', '.join(names)}")
+
+
+def read_dial(image_hwc: ImageHWC, question: Question, gauges: Gauges) -> Reading:
+    """What pixels alone say: by profile where there is one, else the surest dial in the picture.
+
+    Args:
+        image_hwc: ``(H, W, 3) uint8, rgb8``.
+        question: read_gauge or read_clock; a gauge that `unknown_gauge` lets pass.
+    """
+    name = question.text
+    if question.task == "read_clock":
+        refused = ClockReading(hour=None, status="refused", reason="no_dial", method="hands")
+        return msgspec.structs.replace(next(iter(read_clocks(image_hwc)), refused), name=name)
+    if gauges.names():
+        return gauges.read(name or gauges.names()[0], image_hwc)
+    return read_gauges(image_hwc)[0]
+
+
+def wants_engine(reading: Reading) -> bool:
+    """Whether a second opinion is of use: for every clock, and for gauges that were not read."""
+    if isinstance(reading, ClockReading):
+        return True
+    return reading.value is None and not reading.name
+
+
+def with_engine(reading: Reading, reply: Reply, engine: str) -> Reading:
+    """The reading after the engine's word. An engine alone is `doubtful`, never `ok`."""
+    if isinstance(reading, ClockReading):
+        return fuse_clocks(reading, reply.time, engine, ENGINE_CONFIDENCE)
+    vote = Vote(method=engine, value=reply.value, confidence=ENGINE_CONFIDENCE)
+    if reply.value is None or reading.value is not None:
+        return msgspec.structs.replace(reading, votes=(*reading.votes, vote))
+    return msgspec.structs.replace(
+        reading, value=reply.value, unit=reply.unit, status="doubtful", reason=None,
+        method=engine, confidence=ENGINE_CONFIDENCE, votes=(*reading.votes, vote),
+    )  # fmt: skip

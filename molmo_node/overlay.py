@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,12 +18,12 @@ _INK = (255, 255, 255)
 _SHADE = (0, 0, 0)
 
 
-def draw_answer(image_hwc: ImageHWC, answer: Answer, caption: str) -> ImageHWC:
+def draw_answer(image_hwc: ImageHWC, answer: Answer, caption: str = "") -> ImageHWC:
     """A copy of the picture with the answer drawn in.
 
     Args:
         image_hwc: ``(H, W, 3) uint8, rgb8``; not changed.
-        caption: written into the top-left corner; may be empty.
+        caption: written into the top-left corner; a reading brings its own.
     """
     out = np.ascontiguousarray(image_hwc).copy()
     size_px = max(2, round(max(out.shape[:2]) / 320))
@@ -33,6 +35,24 @@ def draw_answer(image_hwc: ImageHWC, answer: Answer, caption: str) -> ImageHWC:
     if caption:
         _write(out, caption, (4 * size_px, 12 * size_px), size_px)
     return out
+
+
+def contact_sheet(pictures: Sequence[ImageHWC], tile_px: int = 320, columns: int = 4) -> ImageHWC:
+    """Pictures side by side, each scaled to fit a square tile, on grey.
+
+    Args:
+        pictures: one or more ``(H, W, 3) uint8, rgb8``.
+    """
+    cv2 = load_cv2()
+    rows = -(-len(pictures) // columns)
+    sheet = np.full((rows * tile_px, min(columns, len(pictures)) * tile_px, 3), 48, np.uint8)
+    for number, picture in enumerate(pictures):
+        scale = tile_px / max(picture.shape[:2])
+        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        small = small[:tile_px, :tile_px]
+        top, left = number // columns * tile_px, number % columns * tile_px
+        sheet[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return sheet
 
 
 def _draw_point(out: ImageHWC, x_px: float, y_px: float, label: str, size_px: int) -> None:

@@ -42,11 +42,9 @@ def save_marked(path: Path, answer: Answer, out: Path) -> None:
         ConfigError: another ending, or the file cannot be written.
     """
     from molmo_node import imaging
-    from molmo_node.cli.show import as_text
     from molmo_node.overlay import draw_answer
 
-    caption = as_text(answer) if answer.reading is not None else ""
-    marked = draw_answer(load_picture(path), answer, caption)
+    marked = draw_answer(load_picture(path), answer)
     try:
         out.write_bytes(imaging.encode(marked, out.suffix))
     except OSError as exc:

@@ -18,7 +18,7 @@ TEST_JOBS := 2
 DEMO_SECONDS := $(if $(findstring command line,$(origin SECONDS)),--seconds $(SECONDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test soak lint format bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ demo: $(VENV)/.core ## start a camera and a worker, show answers; Ctrl-C ends it
 test: lint ## lint, type check, and every test that needs no GPU
 	$(BIN)/python -m pytest -n $(TEST_JOBS) -m "not process and not soak"
 	$(BIN)/python -m pytest -m "process and not soak"
+
+soak: $(VENV)/.test ## the fault tests with their full counts, about half an hour
+	MOLMO_TEST_KILLS=100 MOLMO_TEST_CRASH_LOOP_S=60 MOLMO_TEST_CAMERA_CYCLES=50 \
+	MOLMO_TEST_STOPPED_S=30 MOLMO_TEST_FUZZ=1000000 MOLMO_TEST_MOMENTS=200 \
+		$(BIN)/python -m pytest --timeout 1800 -rA tests/faults
+	$(BIN)/python -m pytest --timeout 1800 -rA -m soak
 
 lint: $(VENV)/.test ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -95,7 +95,8 @@ def check_size(width: int, height: int) -> None:
     if not sides_fit or width * height > limits.IMAGE_PX:
         raise ProtocolError(
             f"picture of {width}x{height} px; sides of {limits.IMAGE_MIN_SIDE_PX} to"
-            f" {limits.IMAGE_SIDE_PX} px and {limits.IMAGE_PX} px in all are allowed"
+            f" {limits.IMAGE_SIDE_PX} px and {limits.IMAGE_PX} px in all are allowed",
+            hint="scale the picture, or cut out the part that is asked about",
         )
 
 

@@ -7,6 +7,7 @@ from it, so that no socket lacks its limits.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from molmo_node.bus import limits
 from molmo_node.bus.address import Address
 from molmo_node.bus.connection import Connection
 from molmo_node.bus.keys import KeyPair, allowed_keys, load_pair, load_public
+from molmo_node.bus.taken import ipc_holder, tcp_holder
 from molmo_node.bus.topics import REPLY, Topic
 from molmo_node.clock import SYSTEM_CLOCK, Clock
 from molmo_node.errors import ConfigError
@@ -65,12 +67,15 @@ class Transport:
         self.security = security or Security()
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._authenticator: ThreadAuthenticator | None = None
+        self._paths: list[Path] = []
 
     def close(self) -> None:
         """Stop the authenticator and end the context; sockets must be closed before."""
         if self._authenticator is not None:
             self._authenticator.stop()
         self.context.destroy(linger=0)
+        for path in self._paths:  # libzmq leaves the files of its ipc sockets
+            path.unlink(missing_ok=True)
 
     def bind(self, kind: int, topic: Topic, address: Address, part: int = 0) -> zmq.Socket[bytes]:
         """A listening socket.
@@ -82,13 +87,9 @@ class Transport:
         try:
             if self.security.covers(address):
                 self._be_curve_server(socket)
-            socket.bind(address.part(part))
-        except zmq.ZMQError as exc:
-            socket.close()
-            raise ConfigError(
-                f"cannot listen at {address.part(part)}: {exc.strerror.lower()}",
-                hint="another program holds it (`ss -lptn` names it), or choose another endpoint",
-            ) from exc
+            _bind(socket, address, part)
+            if address.is_ipc:
+                self._paths.append(Path(address.part(part).removeprefix("ipc://")))
         except ConfigError:
             socket.close()
             raise
@@ -217,3 +218,25 @@ def _notice_dead_links(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, DEAD_LINK_MS // 3_000)
     socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 2)
     socket.setsockopt(zmq.TCP_MAXRT, DEAD_LINK_MS)
+
+
+def _bind(socket: zmq.Socket[bytes], address: Address, part: int) -> None:
+    endpoint = address.part(part)
+    if address.is_ipc and (pid := ipc_holder(endpoint.removeprefix("ipc://"))) is not None:
+        raise _taken(endpoint, "address already in use", pid)
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as exc:
+        is_in_use = exc.errno == zmq.EADDRINUSE and not address.is_ipc
+        pid = tcp_holder(int(endpoint.rpartition(":")[2])) if is_in_use else None
+        raise _taken(endpoint, os.strerror(exc.errno or 0).lower(), pid) from exc
+
+
+def _taken(endpoint: str, why: str, pid: int | None) -> ConfigError:
+    if pid is None:
+        hint = "another program holds it (`ss -lptn` names it), or choose another endpoint"
+        return ConfigError(f"cannot listen at {endpoint}: {why}", hint=hint)
+    return ConfigError(
+        f"cannot listen at {endpoint}: {why} (pid {pid})",
+        hint=f"stop that process (kill {pid}), or choose another endpoint",
+    )

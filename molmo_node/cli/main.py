@@ -15,6 +15,7 @@ from molmo_node.cli import (
     doctor,
     gauge_verbs,
     key_verbs,
+    model_verbs,
     run_verbs,
     topic_verbs,
     watch_verb,
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 for verbs in (
     run_verbs, ask_verbs, watch_verb, camera_verbs, gauge_verbs, topic_verbs, config_verbs,
-    key_verbs, doctor,
+    key_verbs, model_verbs, doctor,
 ):  # fmt: skip
     verbs.register(app)
 

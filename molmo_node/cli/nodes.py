@@ -72,6 +72,7 @@ def make_worker(settings: Settings) -> WorkerNode:
         ),
         watches=tuple(watch.spec() for watch in settings.watches),
         longest_query_s=settings.worker.longest_query_s,
+        prefill_ahead=settings.worker.prefill_ahead,
         security=security_of(settings),
     )
     return WorkerNode(options, lambda progress: make_answerer(settings, gauges, progress), refresh)

@@ -48,6 +48,13 @@ def up(
     dtype: Annotated[
         str | None, typer.Option("--dtype", metavar="DTYPE", help="auto, float32, bfloat16 ….")
     ] = None,
+    max_crops: Annotated[
+        int | None, typer.Option("--max-crops", metavar="CROPS", min=1, help="Fewer is faster.")
+    ] = None,
+    prefill_ahead: Annotated[
+        str | None,
+        typer.Option("--prefill-ahead", metavar="off|idle|always", help="Look before asked."),
+    ] = None,
     gauges: options.GaugesFolder = None,
     seconds: _Seconds = None,
     json: options.Json = False,
@@ -66,6 +73,8 @@ def up(
         worker__model=model,
         worker__device=device,
         worker__dtype=dtype,
+        worker__max_crops=max_crops,
+        worker__prefill_ahead=prefill_ahead,
         gauges__folder=gauges,
     )
     if not (loaded.settings.cameras or loaded.settings.processes):

@@ -125,8 +125,11 @@ def list_models(cache_dir: Path | None = None) -> list[Entry]:
 
 
 def _scan(cache_dir: Path | None) -> list[OnDisk]:
-    from huggingface_hub import scan_cache_dir
-    from huggingface_hub.errors import CacheNotFound
+    try:
+        from huggingface_hub import scan_cache_dir
+        from huggingface_hub.errors import CacheNotFound
+    except ModuleNotFoundError:  # without the [model] extra nothing can be on disk
+        return []
 
     try:
         cache = scan_cache_dir(cache_dir)

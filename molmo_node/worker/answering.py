@@ -103,6 +103,11 @@ class Answerer:
                 results[index] = _with_frame(result, questions[index], frame, image_hwc)
         return [result for result in results if result is not None]
 
+    def look(self, image_hwc: ImageHWC) -> None:
+        """Have the engine see a picture before it is asked about, if there is an engine."""
+        if self.engine is not None:
+            self.engine.encode(image_hwc)
+
     def refusal(self, question: Question) -> NoAnswer | None:
         """Why a question cannot be answered here at all, before a picture is looked at."""
         if question.task == "read_gauge" and self.gauges.names():

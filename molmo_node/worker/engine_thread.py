@@ -32,6 +32,7 @@ class Job:
     Attributes:
         take: gives the frame, the newest at the moment the job starts; None if it is gone.
         started_ns: monotonic, when the job was handed over.
+        on_look: for a job without questions, which only looks: is given the frame.
     """
 
     camera: str
@@ -39,6 +40,7 @@ class Job:
     asked: list[Asked]
     watches: list[StandingWatch]
     started_ns: int
+    on_look: Callable[[Frame], None] | None = None
     results: list[Result] = field(default_factory=list)
 
 
@@ -102,6 +104,10 @@ class EngineThread:
             if frame is None:
                 return [ModelError("the frame was gone before it was looked at")] * count
             image = frame.rgb()
+            if job.on_look is not None:
+                job.on_look(frame)  # first: a picture that cannot be seen is not tried for ever
+                answerer.look(image)
+                return []
             prepare_ms = (time.perf_counter() - started) * 1e3
             questions = [asked.query.question for asked in job.asked]
             questions += [watch.spec.question for watch in job.watches]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from molmo_node.bus.host import host_id
 from molmo_node.bus.receiver import FrameStats
 from molmo_node.messages import CameraHealth, FrameHeader
 
@@ -51,3 +52,8 @@ def camera_health(
         rejected=stats.rejected,
         path=stats.path,
     )
+
+
+def captured_ns(header: FrameHeader, received_ns: int) -> int:
+    """When a frame was captured on this host's monotonic clock; from afar, when it came."""
+    return header.ref.mono_ns if header.ref.host == host_id() else received_ns

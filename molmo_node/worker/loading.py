@@ -62,6 +62,10 @@ def make_answerer(
     engine = None
     if worker.model != "none":
         engine = load_engine(
-            worker.model, device=worker.device, dtype=worker.dtype, progress=progress
+            worker.model,
+            device=worker.device,
+            dtype=worker.dtype,
+            max_crops=worker.max_crops,
+            progress=progress,
         )
     return Answerer(engine, make_gauges(settings) if gauges is None else gauges)

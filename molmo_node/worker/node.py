@@ -26,6 +26,7 @@ from molmo_node.bus.wake import Wake
 from molmo_node.clock import SYSTEM_CLOCK, Clock
 from molmo_node.errors import Busy, DeviceLost, MolmoNodeError
 from molmo_node.messages import Answer, Query, Status, WatchSpec
+from molmo_node.worker.ahead import LookAhead, Policy
 from molmo_node.worker.cameras import CameraPlace, Cameras
 from molmo_node.worker.desk import Desk
 from molmo_node.worker.engine_thread import EngineThread, Job, Load
@@ -51,6 +52,7 @@ class WorkerOptions:
     Attributes:
         longest_query_s: an engine that works longer on one batch counts as hung.
         watches: the permanent ones.
+        prefill_ahead: when to look at frames that nobody asked about yet.
     """
 
     address: Address
@@ -58,6 +60,7 @@ class WorkerOptions:
     cameras: tuple[CameraPlace, ...] = ()
     watches: tuple[WatchSpec, ...] = ()
     longest_query_s: float = 60.0
+    prefill_ahead: Policy = "off"
     security: Security = field(default_factory=Security)
     node: str = "worker"
 
@@ -97,7 +100,9 @@ class WorkerNode:
                 self._transport, list(options.cameras), run_dir, self._wake.set, clock
             )
             undo.callback(self._cameras.close)
-            self._scheduler = Scheduler(self._cameras, clock)
+            self._scheduler = Scheduler(
+                self._cameras, clock, LookAhead(options.prefill_ahead, clock)
+            )
             self._desk = Desk(
                 self._transport,
                 options.address,

@@ -10,13 +10,14 @@ import msgspec
 import numpy as np
 
 from molmo_node.bus.frames import Frame
-from molmo_node.bus.host import host_id
 from molmo_node.clock import SYSTEM_CLOCK, Clock
 from molmo_node.errors import MolmoNodeError
 from molmo_node.imaging import image_size
 from molmo_node.messages import Answer, FrameHeader, FrameRef
+from molmo_node.worker.ahead import LookAhead
 from molmo_node.worker.cameras import Cameras
 from molmo_node.worker.engine_thread import Job
+from molmo_node.worker.health import captured_ns
 from molmo_node.worker.queries import Asked, QueryQueue
 from molmo_node.worker.watches import StandingWatch, Watches
 
@@ -32,8 +33,11 @@ class Scheduler:
     thread.
     """
 
-    def __init__(self, cameras: Cameras, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, cameras: Cameras, clock: Clock = SYSTEM_CLOCK, ahead: LookAhead | None = None
+    ) -> None:
         self._cameras = cameras
+        self._ahead = ahead or LookAhead(clock=clock)
         self._clock = clock
         self._turn = 0
         self._seen: dict[str, FrameRef] = {}
@@ -65,7 +69,7 @@ class Scheduler:
             if job:
                 self._turn = (self._turn + offset + 1) % len(sources)
                 return job
-        return None
+        return self._look_job() if self._ahead.is_wanted() else None
 
     def publish_watch(
         self,
@@ -87,22 +91,42 @@ class Scheduler:
         if newest is None or received_ns is None:
             return None
         now_ns = self._clock.mono_ns()
-        captured_ns = _captured_ns(newest, received_ns)
-        asked = queue.take(lambda asked: self._is_ready(asked, name, captured_ns, now_ns), BATCH)
-        due = self._due(name, newest, watches, now_ns, now_ns - captured_ns)
+        seen_ns = captured_ns(newest, received_ns)
+        asked = queue.take(lambda asked: self._is_ready(asked, name, seen_ns, now_ns), BATCH)
+        due = self._due(name, newest, watches, now_ns, now_ns - seen_ns)
         if not asked and not due:
             return None
-        return Job(name, receiver.take, asked, due, now_ns)
+        if asked:
+            self._ahead.note_question()
+        # A watch wants the newest frame; a question alone takes one that was looked at already.
+        take = receiver.take if due else partial(self._take, name, asked)
+        return Job(name, take, asked, due, now_ns)
 
-    def _is_ready(self, asked: Asked, name: str, captured_ns: int, now_ns: int) -> bool:
+    def _take(self, name: str, asked: list[Asked]) -> Frame | None:
+        """In the engine's thread: the frame that was looked at ahead, or else the newest."""
+        after_ns = max((a.arrived_ns for a in asked if a.query.frame == "next"), default=0)
+        most_age_ns = min(self._most_age_ns(name, a.query.max_age_ms) for a in asked)
+        seen = self._ahead.fresh(name, after_ns, most_age_ns)
+        return seen or self._cameras.receiver(name).take()
+
+    def _look_job(self) -> Job | None:
+        """A job without questions: the newest frame of a camera that was not looked at yet."""
+        for name in self._cameras.names:
+            receiver = self._cameras.receiver(name)
+            newest = receiver.newest
+            if newest and not self._ahead.has_seen(name, newest.ref.session, newest.ref.seq):
+                return Job(name, receiver.take, [], [], self._clock.mono_ns(), self._ahead.keep)
+        return None
+
+    def _is_ready(self, asked: Asked, name: str, seen_ns: int, now_ns: int) -> bool:
         """Whether the newest frame of camera `name` is one that this question may be about."""
         query = asked.query
         is_here = query.camera == name or (not query.camera and len(self._cameras.names) == 1)
         if asked.image is not None or not is_here:
             return False
-        if query.frame == "next" and captured_ns <= asked.arrived_ns:
+        if query.frame == "next" and seen_ns <= asked.arrived_ns:
             return False
-        return now_ns - captured_ns <= self._most_age_ns(name, query.max_age_ms)
+        return now_ns - seen_ns <= self._most_age_ns(name, query.max_age_ms)
 
     def _most_age_ns(self, name: str, max_age_ms: float | None) -> int:
         if max_age_ms is not None:
@@ -126,11 +150,6 @@ class Scheduler:
             return None
         frame = partial(_attached_frame, taken[0], self._clock)
         return Job("", frame, taken, [], self._clock.mono_ns())
-
-
-def _captured_ns(header: FrameHeader, received_ns: int) -> int:
-    """When a frame was captured on this host's monotonic clock; from afar, when it came."""
-    return header.ref.mono_ns if header.ref.host == host_id() else received_ns
 
 
 def _attached_frame(asked: Asked, clock: Clock) -> Frame:

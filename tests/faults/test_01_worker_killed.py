@@ -53,7 +53,7 @@ def test_waiting_questions_are_answered_by_the_next_worker(stack: Stack) -> None
     assert [pending.result(timeout_s=20).text for pending in waiting] == ["here"] * 5
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_no_answer_is_lost_or_doubled_over_many_kills(stack: Stack) -> None:
     stack.up(
         {

@@ -12,6 +12,7 @@ decoder; `min_top2_margin` says how near the nearest choice was.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from molmo_node.errors import ModelError
 from molmo_node.models.static_kv import Arena, Columns
 
 # On the machines of docs/performance.md a forward of 200 tokens still costs as much as one.
@@ -190,12 +192,21 @@ class Verifier:
 
 
 def _by_row(rows: Sequence[Row], logits: Tensor) -> list[list[Choice]]:
-    """Best tokens and their lead over the second, read with a single transfer."""
+    """Best tokens and their lead over the second, read with a single transfer.
+
+    Raises:
+        ModelError: a logit is not a number; greedy decoding would go on with nonsense.
+    """
     logits = logits.float()
     best = logits.argmax(-1)
     top = logits.topk(2, dim=-1).values
     # A token id is exact in float32 up to 2**24, far beyond any vocabulary.
     flat = torch.stack([best.float(), top[:, 0] - top[:, 1]], dim=1).tolist()
+    if any(not math.isfinite(margin) for _, margin in flat):
+        raise ModelError(
+            "the model's numbers are not finite",
+            hint="float16 is too narrow for some checkpoints: --dtype bfloat16",
+        )
     choices, first = [], 0
     for row in rows:
         part = flat[first : first + row.wanted]

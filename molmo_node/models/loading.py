@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import torch
 
 from molmo_node.errors import ConfigError, DeviceLost, ModelError
+from molmo_node.models.catalog import known_model
 from molmo_node.models.faults import is_device_lost, is_out_of_memory
 from molmo_node.models.hub import snapshot
 from molmo_node.models.molmo_engine import MolmoEngine
@@ -47,7 +48,8 @@ def load_molmo(
         spec: a folder in the official layout, or a hub name.
         device, dtype: as in `load_engine`; ``auto`` spreads a model that is too large over
             all accelerators and the host (accelerate's device map).
-        revision: pins what is pulled from the hub.
+        revision: what is pulled from the hub; None: the commit that `catalog` pins for a known
+            model, else the newest.
         full_text, use_graphs: as in `MolmoEngine`.
         is_warm: answer once before the first question.
 
@@ -57,8 +59,9 @@ def load_molmo(
     """
     tell = progress or (lambda _: None)
     tell(0.0)
-    pinned = {} if revision is None else {"revision": revision}
-    folder = snapshot(spec, **pinned)
+    known = known_model(spec)
+    pinned = revision or (known.revision if known else None)
+    folder = snapshot(spec, **({"revision": pinned} if pinned else {}))
     kind = _model_type(folder)
     place, number_type = _device(device), _dtype(dtype, device)
     if place != "auto":

@@ -77,10 +77,10 @@ class MolmoEngine:
             DeviceLost: the accelerator is gone.
         """
         began = time.perf_counter()
-        pixels, copied_bytes = upload(image_hwc, self.family.device)
-        for frame in self._frames:
-            if frame.pixels.shape == pixels.shape and torch.equal(frame.pixels, pixels):
-                return frame
+        send = partial(self._send, image_hwc)
+        pixels, copied_bytes, same = guarded([send, send], self._free, "sending the picture")
+        if same is not None:
+            return same
         crops = [self.max_crops, _fewer(self.max_crops)]
         look, prepared = guarded(
             [partial(self._look, pixels, limit) for limit in crops],
@@ -105,11 +105,20 @@ class MolmoEngine:
         self._frames.append(frame)
         return frame
 
+    def _send(self, image_hwc: ImageHWC) -> tuple[Tensor, int, MolmoFrame | None]:
+        """The picture on the device, the bytes copied for it, and its frame if it is known."""
+        pixels, copied_bytes = upload(image_hwc, self.family.device)
+        for frame in self._frames:
+            if frame.pixels.shape == pixels.shape and torch.equal(frame.pixels, pixels):
+                return pixels, copied_bytes, frame
+        return pixels, copied_bytes, None
+
     def _look(self, pixels: Tensor, max_crops: int | None) -> tuple[Look, float]:
         try:
             cut = self.family.cut(pixels, max_crops)
         except ConfigError as exc:
             raise ModelError(exc.message, hint=exc.hint) from exc
+        _wait_for(self.family.device)
         prepared = time.perf_counter()
         look = self.family.look(cut)
         _wait_for(self.family.device)
@@ -195,7 +204,13 @@ class MolmoEngine:
         arena = self._arena_for(prefix, len(rows), columns)
         arena.load(prefix, len(rows))
         verifier = Verifier(self.family.language, arena, self.hook, self.forward)
-        return decode(verifier, rows, lambda place: is_cancelled(numbers[place]))
+        try:
+            return decode(verifier, rows, lambda place: is_cancelled(numbers[place]))
+        except ModelError:
+            # Numbers that are not finite must not stay behind masks: 0 times them is not 0.
+            self._arena = None
+            self.forward.forget()
+            raise
 
     def _arena_for(self, prefix: PrefixKV, rows: int, columns: int) -> Arena:
         """The arena, made anew where it is too small; with it go the graphs captured on it."""

@@ -299,6 +299,24 @@ def test_a_lost_device_says_so(engine, monkeypatch, message: str) -> None:
         engine.encode(noise(64, 64, seed=45))
 
 
+def test_numbers_that_are_not_finite_are_an_error_and_leave_nothing_behind(engine) -> None:
+    frame = engine.encode(noise(64, 64, seed=47))
+    first = engine.ask(frame, [Question.read_gauge()])[0]
+    frame.replies.clear()
+    weight = engine.family.model.model.transformer.blocks[0].attn_norm.weight
+    kept = weight.detach().clone()
+    with torch.no_grad():
+        weight.fill_(float("nan"))
+    try:
+        with pytest.raises(ModelError, match="not finite"):
+            engine.ask(frame, [Question.read_gauge(), Question.read_gauge("2")])
+    finally:
+        with torch.no_grad():
+            weight.copy_(kept)
+    replies = engine.ask(frame, [Question.read_gauge(), Question.read_gauge("2")])
+    assert replies[0].text == first.text
+
+
 def test_another_fault_is_not_hidden(engine, monkeypatch) -> None:
     error = RuntimeError("shapes do not match")
     monkeypatch.setattr(engine.family, "look", fail_first(1, error, engine.family.look))

@@ -186,7 +186,8 @@ class MolmoForConditionalGeneration(PreTrainedModel, GenerationMixin):
         Args:
             input_ids: [B, S]; -1 is padding, as is a 0 of `attention_mask`, on either side.
             images, image_masks, image_input_idx: as `MolmoProcessor` makes them.
-            labels: [B, S]; adds the mean cross-entropy of the next token; -100 is ignored.
+            labels: [B, S]; adds the mean cross-entropy of the next token. -100, and image
+                tokens beyond the head, are ignored.
             logits_to_keep: only the last so many positions get logits; 0 = all.
         """
         if attention_mask is None and input_ids is not None and past_key_values is None:
@@ -264,6 +265,7 @@ def _positions(x: Tensor, attention_mask: Tensor | None, cache: Cache | None) ->
 
 
 def _loss(logits: Tensor, labels: Tensor) -> Tensor:
-    return functional.cross_entropy(
-        logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten().to(logits.device)
-    )
+    """Mean cross-entropy of the next token; image tokens that the head lacks are left out."""
+    labels = labels[:, 1:].flatten().to(logits.device)
+    labels = torch.where(labels < logits.shape[-1], labels, -100)
+    return functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels)

@@ -145,12 +145,14 @@ class Experts(nn.Module):
         # also what a CUDA graph needs. Many tokens use nearly all: go expert by expert.
         if chosen.numel() <= len(self.down_proj):
             return self._gathered(x, chosen, weights)
+        order = chosen.flatten().argsort(stable=True)
+        counts = chosen.flatten().bincount(minlength=len(self.down_proj)).tolist()
         out = torch.zeros_like(x)
-        for expert in range(len(self.down_proj)):
-            token, place = torch.where(chosen == expert)
+        for expert, part in enumerate(order.split(counts)):
+            token = part // chosen.shape[1]
             gate, up = functional.linear(x[token], self.gate_up_proj[expert]).chunk(2, dim=-1)
-            part = functional.linear(functional.silu(gate) * up, self.down_proj[expert])
-            out.index_add_(0, token, part * weights[token, place, None])
+            done = functional.linear(functional.silu(gate) * up, self.down_proj[expert])
+            out.index_add_(0, token, done * weights.flatten()[part, None])
         return out
 
     def _gathered(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:

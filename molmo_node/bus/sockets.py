@@ -222,7 +222,9 @@ def _notice_dead_links(socket: zmq.Socket[bytes]) -> None:
 
 def _bind(socket: zmq.Socket[bytes], address: Address, part: int) -> None:
     endpoint = address.part(part)
-    if address.is_ipc and (pid := ipc_holder(endpoint.removeprefix("ipc://"))) is not None:
+    pid = ipc_holder(endpoint.removeprefix("ipc://")) if address.is_ipc else None
+    # Our own: a socket that was closed a moment ago, which libzmq does in its own time.
+    if pid is not None and pid != os.getpid():
         raise _taken(endpoint, "address already in use", pid)
     try:
         socket.bind(endpoint)

@@ -25,6 +25,7 @@ from molmo_node.bus.wake import Wake
 from molmo_node.client.request import Reply, Request, to_exception
 from molmo_node.clock import SYSTEM_CLOCK, Clock
 from molmo_node.errors import (
+    Busy,
     DeadlineExceeded,
     MolmoNodeError,
     NotConnected,
@@ -48,6 +49,7 @@ QUERY_PART = 0
 TICK_MS = 500
 GRACE_NS = 50_000_000  # the worker's own word on a deadline comes first
 RENEW_NS = 1_000_000_000
+ASK_AGAIN_NS = 200_000_000  # while the next worker loads
 
 
 class Link:
@@ -171,6 +173,7 @@ class Link:
         events = [request.deadline_ns + GRACE_NS for request in self._requests.values()]
         if not self.was_connected:
             events += [request.connect_until_ns for request in self._requests.values()]
+        events += [r.send_after_ns for r in self._requests.values() if r.send_after_ns > now_ns]
         wait_ns = min(events, default=now_ns + TICK_MS * 1_000_000) - now_ns
         return max(0, min(TICK_MS, wait_ns // 1_000_000 + 1))
 
@@ -183,7 +186,8 @@ class Link:
             self._try_send(request)
 
     def _try_send(self, request: Request) -> None:
-        if self.is_connected and not request.is_sent:
+        is_due = self._clock.mono_ns() >= request.send_after_ns
+        if self.is_connected and not request.is_sent and is_due:
             request.is_sent = self._send(request.parts)
 
     def _send(self, parts: list[bytes]) -> bool:
@@ -221,6 +225,7 @@ class Link:
             elif request.is_sent:
                 request.retries -= request.is_started
                 request.is_sent = request.is_started = False
+                request.is_again = True
 
     def _receive(self) -> None:
         while has_message(self._socket):
@@ -242,9 +247,16 @@ class Link:
         if isinstance(message, Started):
             request.is_started = True
         elif isinstance(message, Error):
-            self._fail(request, to_exception(message))
+            self._handle_error(request, to_exception(message))
         elif isinstance(message, Answer) or request.awaits == "accepted":
             self._resolve(request, message)
+
+    def _handle_error(self, request: Request, error: MolmoNodeError) -> None:
+        if isinstance(error, Busy) and request.is_again:  # it waited before, and goes on to wait
+            request.is_sent = False
+            request.send_after_ns = self._clock.mono_ns() + ASK_AGAIN_NS
+        else:
+            self._fail(request, error)
 
     def _resolve(self, request: Request, message: Reply) -> None:
         del self._requests[request.id]

@@ -20,6 +20,8 @@ class Request:
         parts: as sent: the message, and an attached picture.
         deadline_ns: monotonic; then `future` fails.
         connect_until_ns: monotonic; then it fails if there never was a worker.
+        is_again: a worker that had it has died; the next one's `Busy` is then no reply.
+        send_after_ns: monotonic; it is not sent before.
         retries: how often it may be asked again after a worker died while working on it.
         future: resolves to Answer, Accepted or Status, or fails with an error of ours.
     """
@@ -31,6 +33,8 @@ class Request:
     connect_until_ns: int = 0
     is_sent: bool = False
     is_started: bool = False
+    is_again: bool = False
+    send_after_ns: int = 0
     awaits: Literal["answer", "accepted", "status"] = "answer"
     future: Future[Reply] = field(default_factory=Future)
 

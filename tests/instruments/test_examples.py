@@ -69,6 +69,7 @@ def test_water_meter_of_the_commented_example_reads_its_photo() -> None:
 
 
 @needs_shared
+@pytest.mark.timeout(240)
 def test_all_shared_gauges_are_read_within_two_percent_and_most_within_one() -> None:
     errors_pct = []
     for item in shared_labels()["items"]:
@@ -85,6 +86,7 @@ def test_all_shared_gauges_are_read_within_two_percent_and_most_within_one() -> 
 
 
 @needs_shared
+@pytest.mark.timeout(240)
 def test_profile_of_frame_0_reads_the_shared_sequence_within_half_a_percent() -> None:
     frames = shared_labels()["sequence"]["frames"]
     first = frames[0]

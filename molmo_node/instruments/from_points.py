@@ -54,30 +54,41 @@ def read_pointed_gauge(
     scale = Scale.from_angles([(value, dial.angle_deg(x, y)) for value, x, y in marks])
     pointed_deg = dial.angle_deg(*tip)
     needle = _snapped(unroll(image, dial), pointed_deg)
-    angle_deg = pointed_deg if needle is None else needle.angle_deg
-    value = scale.value(angle_deg)
-    confidence = LOOSE_CONFIDENCE if needle is None else SNAPPED_CONFIDENCE
-    is_outside = scale.overshoot_deg(angle_deg) > BEYOND_ENDS_DEG
-    off_px = POINT_SIGMA_PX if needle is None else POINT_SIGMA_PX / 2
-    sigma = abs(scale.units_per_deg) * math.degrees(off_px / dial.radius_px)
-    x, y = unit_vector(angle_deg)
-    length = math.dist(center, tip) / dial.radius_px if needle is None else needle.length
+    if needle is None:
+        return _gauge_reading(dial, scale, _loose(dial, tip), marks, unit, is_snapped=False)
+    return _gauge_reading(dial, scale, needle, marks, unit, is_snapped=True)
+
+
+def _gauge_reading(
+    dial: Dial,
+    scale: Scale,
+    needle: Needle,
+    marks: Sequence[tuple[float, float, float]],
+    unit: str,
+    *,
+    is_snapped: bool,
+) -> GaugeReading:
+    value = scale.value(needle.angle_deg)
+    is_outside = scale.overshoot_deg(needle.angle_deg) > BEYOND_ENDS_DEG
+    confidence = SNAPPED_CONFIDENCE if is_snapped else LOOSE_CONFIDENCE
+    off_px = POINT_SIGMA_PX / 2 if is_snapped else POINT_SIGMA_PX
+    x, y = unit_vector(needle.angle_deg)
     return GaugeReading(
         value=None if is_outside else value,
         unit=unit,
         min=scale.low,
         max=scale.high,
-        sigma=sigma,
+        sigma=abs(scale.units_per_deg) * math.degrees(off_px / dial.radius_px),
         confidence=0.0 if is_outside else confidence,
-        status="refused" if is_outside else ("doubtful" if needle is None else "ok"),
+        status="refused" if is_outside else ("ok" if is_snapped else "doubtful"),
         method="vlm_points",
         reason="outside_sweep" if is_outside else None,
         alternative=value if is_outside else None,
         votes=(Vote(method="vlm_points", value=value, confidence=confidence),),
         geometry=Geometry(
-            center=center,
-            needle_tip=dial.to_image(length * x, length * y),
-            needle_deg=angle_deg,
+            center=dial.center,
+            needle_tip=dial.to_image(needle.length * x, needle.length * y),
+            needle_deg=needle.angle_deg,
             sweep_deg=scale.sweep_deg,
             scale_points=tuple(marks),
         ),

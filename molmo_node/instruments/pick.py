@@ -24,6 +24,9 @@ SAME_BAR_DEG = 8.0
 CLEARLY_NEARER = 0.01
 RIDGE_BANDS = ((0.3, 0.75), (0.62, 0.86))
 RIDGE_CLEAR = 1.25
+SURE_RIDGE = 1.8
+NARROW_SWEEP_DEG = 130.0
+"""Panel meters sweep a quarter turn; their pivot is hidden, and most of the ring is no face."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +59,19 @@ def pick_needle(image: ImageRGB, view: PolarView, dial: Dial, scale: Scale) -> P
 
     On a dial that goes all the way round the pointer is often a drop: its far end says which of
     the straight things it is. On the others a run from the hub is trusted where it is straight,
-    else a thin ridge is looked for.
+    else a thin ridge is looked for; on panel meters, which sweep a quarter turn, the ridge first.
     """
     allowed = allowed_directions(scale)
+    is_narrow = scale.sweep_deg < NARROW_SWEEP_DEG
+    if is_narrow and (ridge := _ridge_pick(view, allowed, SURE_RIDGE)):
+        return ridge
     needles = [needle for needle in find_needles(view, most=5) if _is_allowed(needle, allowed)]
     if scale.wraps and (drop := _drop_pick(image, dial, needles)):
         return drop
     chosen = choose(needles)
     if chosen and chosen.needle.sigma_deg <= COARSE_SIGMA_DEG:
         return chosen
-    return _ridge_pick(view, allowed) or chosen
+    return _ridge_pick(view, allowed, RIDGE_CLEAR) or chosen
 
 
 def choose(needles: Sequence[Needle]) -> Pick | None:
@@ -130,10 +136,13 @@ def _drop_pick(image: ImageRGB, dial: Dial, needles: Sequence[Needle]) -> Pick |
     return Pick(best, 0.9, None, "run")
 
 
-def _ridge_pick(view: PolarView, allowed: Mask) -> Pick | None:
-    peaks = [(*ridge_peak(view, inner, outer, allowed), outer) for inner, outer in RIDGE_BANDS]
-    angle_deg, ratio, outer = max(peaks, key=lambda peak: peak[1])
-    if ratio < RIDGE_CLEAR:
+def _ridge_pick(view: PolarView, allowed: Mask, least_ratio: float) -> Pick | None:
+    """The strongest ridge; the outer band, which is sharper in angle, where it sees it too."""
+    inner, outer = (ridge_peak(view, *band, allowed) for band in RIDGE_BANDS)
+    is_outer = outer[1] > 0.5 * inner[1]
+    angle_deg, ratio = outer if is_outer else inner
+    if ratio < least_ratio:
         return None
-    needle = Needle(angle_deg, angle_deg, outer, 0.03, 0.0, 1.0 / ratio)
+    reach = RIDGE_BANDS[1 if is_outer else 0][1]
+    needle = Needle(angle_deg, angle_deg, reach, 0.03, 0.0, 1.0 / ratio)
     return Pick(needle, min(1.0, 0.4 * ratio), None, "ridge")

@@ -137,10 +137,11 @@ class Profile:
                 one or more between; at one distance from the centre.
 
         Raises:
-            ConfigError: marks that cannot be a scale, or a centre outside the picture.
+            ConfigError: marks that cannot be a scale, or lie outside the picture.
         """
         placed = tuple(Mark(*(float(number) for number in mark)) for mark in marks)
-        _check_inside(image, [center, *((mark.x_px, mark.y_px) for mark in placed)])
+        _check_inside(image, [(mark.x_px, mark.y_px) for mark in placed])
+        _check_near(image, center)
         patch, offset = _cut(image, [_mark_circle(center, placed)])
         profile = cls(
             name=name, unit=unit, patch=patch, patch_offset=offset,
@@ -274,6 +275,16 @@ def _ellipse_of(
     radii = [math.hypot(*rim.to_unit(mark.x_px, mark.y_px)) for mark in marks]
     radius = float(np.median(radii))
     return long_px * radius, short_px * radius, tilt_deg
+
+
+def _check_near(image: ImageRGB, center: PointPx) -> None:
+    """A panel meter's pivot may be hidden, even beyond the picture's edge, but not far beyond."""
+    height, width = image.shape[:2]
+    if not (-width < center[0] < 2 * width and -height < center[1] < 2 * height):
+        raise ConfigError(
+            f"center: ({center[0]:.0f}, {center[1]:.0f}) is far outside the picture of "
+            f"{width}×{height} px"
+        )
 
 
 def _check_inside(image: ImageRGB, points: Sequence[PointPx]) -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
 
 from molmo_node.gauge_profiles import load_profile
 from molmo_node.instruments import Profile, read_gauge
-from molmo_node.instruments.pixels import ImageRGB
 from tests.instruments.pictures import (
     EXAMPLES,
     ROOT,
     load,
     needs_shared,
-    point_at,
     shared_image,
     shared_labels,
 )
+from tools.instrument_sets import gauge_error_pct, labelled_profile
 
 PRESSURE_RUN_MPA = {
     "000": 0.039, "003": 0.112, "006": 0.209, "009": 0.263,
@@ -70,26 +68,8 @@ def test_water_meter_of_the_commented_example_reads_its_photo() -> None:
     assert reading.value == pytest.approx(0.0651, abs=0.0001)
 
 
-def labelled_profile(item: dict[str, Any], image: ImageRGB) -> Profile:
-    """The profile that the labels describe; a dial without marks has 270° (or ten digits)."""
-    center, marks = tuple(item["centre"]), item["scale_points"]
-    reach_px = math.dist(center, item["tip"])
-    if item["kind"] == "register_dial":
-        sign = 1 if item["direction"] == "clockwise" else -1
-        zero_deg = item["zero_angle_cw_from_up"]
-        marks = [(2.5 * n, *point_at(center, zero_deg + sign * 90 * n, reach_px)) for n in range(4)]
-    elif len(marks) < 2:
-        marks = [
-            (item["min"], *point_at(center, -135, 1.1 * reach_px)),
-            (item["max"], *point_at(center, 135, 1.1 * reach_px)),
-        ]
-    return Profile.from_marks(
-        image, center, marks, item["unit"],
-        min=item["min"], max=item["max"], wraps=item.get("wraps", False),
-    )  # fmt: skip
-
-
 @needs_shared
+@pytest.mark.timeout(240)
 def test_all_shared_gauges_are_read_within_two_percent_and_most_within_one() -> None:
     errors_pct = []
     for item in shared_labels()["items"]:
@@ -98,9 +78,7 @@ def test_all_shared_gauges_are_read_within_two_percent_and_most_within_one() -> 
         image = shared_image(item["file"])
         value = read_gauge(image, labelled_profile(item, image)).value
         assert value is not None, item["file"]
-        off = abs(value - item["reading"])
-        off = min(off, 10 - off) if item.get("wraps") else off
-        errors_pct.append(100 * off / (item["max"] - item["min"]))
+        errors_pct.append(gauge_error_pct(value, item) or 0.0)
 
     assert len(errors_pct) == 27
     assert max(errors_pct) <= 2.0
@@ -108,6 +86,7 @@ def test_all_shared_gauges_are_read_within_two_percent_and_most_within_one() -> 
 
 
 @needs_shared
+@pytest.mark.timeout(240)
 def test_profile_of_frame_0_reads_the_shared_sequence_within_half_a_percent() -> None:
     frames = shared_labels()["sequence"]["frames"]
     first = frames[0]

@@ -152,9 +152,40 @@ def test_white_needle_on_black_face_is_read() -> None:
     assert read_gauge(picture, dark).value == pytest.approx(6.4, abs=0.05)
 
 
-def test_center_outside_the_picture_is_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match="outside the picture"):
+def test_center_far_outside_the_picture_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"center: .* far outside the picture"):
         Profile.from_marks(plain_gauge(0), (900, 20), MARKS, "bar")
+
+
+def panel_meter(angle_deg: float) -> ImageRGB:
+    """A quarter-turn meter: thin needle, pivot under a cover and below the picture's edge."""
+    image = plain_gauge(0)[:240].copy()
+    image[:] = (228, 226, 220)
+    pivot = (160.0, 262.0)
+    for step in range(21):
+        mark_deg = -45 + 90 * step / 20
+        inner = 168 if step % 5 == 0 else 176
+        ends = [point_at(pivot, mark_deg, reach) for reach in (inner, 186)]
+        cv2.line(image, *[(round(x), round(y)) for x, y in ends], (30, 30, 30), 2, cv2.LINE_AA)
+        if step % 5 == 0:
+            x, y = point_at(pivot, mark_deg, 204)
+            cv2.putText(image, str(step * 5), (int(x) - 12, int(y) + 5), 0, 0.45, (30, 30, 30), 1)
+    cv2.putText(image, "AMPERES", (118, 150), 0, 0.5, (30, 30, 30), 1, cv2.LINE_AA)
+    start, end = point_at(pivot, angle_deg, 20), point_at(pivot, angle_deg, 175)
+    ends = [(round(16 * x), round(16 * y)) for x, y in (start, end)]
+    cv2.line(image, *ends, (20, 20, 20), 2, cv2.LINE_AA, 4)
+    cv2.rectangle(image, (0, 185), (320, 240), (25, 25, 28), -1)
+    return image
+
+
+@pytest.mark.parametrize("value", [3.0, 41.0, 66.0, 97.0])
+def test_panel_meter_with_a_hidden_pivot_is_read(value: float) -> None:
+    marks = [(v, *point_at((160, 262), -45 + 0.9 * v, 180)) for v in (0, 50, 100)]
+    profile = Profile.from_marks(panel_meter(0), (160, 262), marks, "A")
+
+    reading = read_gauge(panel_meter(-45 + 0.9 * value), profile)
+
+    assert reading.value == pytest.approx(value, abs=1.0)
 
 
 def test_one_mark_is_not_enough() -> None:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from molmo_node.instruments.dial import Dial
-from molmo_node.instruments.pixels import Float32s, Gray, ImageRGB, Mask, lab_of, resized
+from molmo_node.instruments.pixels import Float32s, Gray, ImageRGB, Mask, resized
 
 DIRECTIONS = 1440
 STEPS_PER_DEG = DIRECTIONS / 360.0
@@ -75,10 +75,12 @@ def unroll(image: ImageRGB, dial: Dial, ignore: Gray | None = None) -> PolarView
     """
     crop, local, scale, origin = _normalised(image, dial)
     ring = _sample(crop, local, cv2.INTER_LINEAR)
-    lab = lab_of(ring)
-    lab[..., 0] *= LIGHTNESS_WEIGHT
+    lab8 = np.asarray(cv2.cvtColor(ring, cv2.COLOR_RGB2LAB), np.uint8)
+    lab = lab8.astype(np.float32)
+    away = lab - _face(lab8)
+    for channels in (lab, away):
+        channels[..., 0] *= LIGHTNESS_WEIGHT
     radii = _radii(local.radius_px)
-    away = lab - _face(lab)
     difference = np.sqrt(np.einsum("ijk,ijk->ij", away, away))
     if ignore is not None:
         difference[_sample_mask(ignore, local, scale, origin)] = 0.0
@@ -127,16 +129,16 @@ def _sample_mask(mask: Gray, dial: Dial, scale: float, origin: tuple[int, int]) 
     return np.asarray(cv2.remap(mask, map_x, map_y, cv2.INTER_NEAREST) > 0)
 
 
-def _face(lab: Float32s) -> Float32s:
+def _face(lab8: ImageRGB) -> Float32s:
     """The face's colour at each spot: half the ring's median, half the shading around it."""
-    median = np.median(lab[:, ::6], axis=1).reshape(-1, 1, 3)
+    median = np.median(lab8[:, ::6], axis=1).reshape(-1, 1, 3)
     ring = cv2.GaussianBlur(median, (1, 9), 0).reshape(-1, 1, 3)
-    small = cv2.resize(lab, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(lab8, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     side = DIRECTIONS // 24
     wide = np.concatenate([small[:, -side:], small, small[:, :side]], axis=1)
-    slow = cv2.medianBlur(np.clip(wide, 0, 255).astype(np.uint8), 41)[:, side:-side]
-    slow = cv2.resize(slow, (lab.shape[1], lab.shape[0]), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(0.5 * slow.astype(np.float32) + 0.5 * ring, dtype=np.float32)
+    slow = cv2.medianBlur(wide, 41)[:, side:-side]
+    shading = cv2.resize(slow, (lab8.shape[1], lab8.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(0.5 * shading + 0.5 * ring, dtype=np.float32)
 
 
 def _threshold(difference: Float32s, radii: Float32s) -> float:

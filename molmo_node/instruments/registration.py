@@ -17,8 +17,8 @@ import numpy as np
 
 from molmo_node.instruments.pixels import Float32s, Floats, Gray, ImageRGB, gray_of, resized
 
-WORK_SIDE_PX = 360
-MOST_POINTS = 220
+WORK_SIDE_PX = 320
+MOST_POINTS = 180
 LEAST_INLIERS = 14
 LEAST_SHARE = 0.33
 LEAST_CORRELATION = 0.25
@@ -161,11 +161,16 @@ class Reference:
 
     def _refined(self, gray: Gray, guess: Floats) -> Registration | None:
         """Track the patch's points in the frame as the guess warps it, twice."""
+        if not _is_camera_move(guess):
+            return None
         affine, tracked = guess, None
+        shrink = min(1.0, 1.0 / self._frame_px_per_work_px(guess))
+        shrink = shrink if shrink < 0.8 else 1.0
+        gray = resized(gray, shrink)
         for _ in range(ROUNDS):
             if not _is_camera_move(affine):
                 return None
-            warped = self._warped(gray, affine)
+            warped = self._warped(gray, affine, shrink)
             tracked = self._track(warped)
             if tracked is None:
                 return None
@@ -175,7 +180,7 @@ class Reference:
                 break
         assert tracked is not None
         _, inliers, rms = tracked
-        correlation = _correlation(self.even, self._warped(gray, affine))
+        correlation = _correlation(self.even, self._warped(gray, affine, shrink))
         to_frame = self._frame_px_per_work_px(affine)
         return Registration(affine, inliers, len(self.points), rms * to_frame, correlation)
 
@@ -188,14 +193,10 @@ class Reference:
     def _frame_px_per_work_px(self, affine: Floats) -> float:
         return math.sqrt(abs(float(np.linalg.det(affine[:, :2])))) / self.scale
 
-    def _warped(self, gray: Gray, affine: Floats) -> Gray:
-        """The frame as the patch would have seen it, local contrast evened out."""
-        to_frame = _compose(affine, self.to_picture)
-        shrink = min(1.0, 1.0 / math.sqrt(abs(float(np.linalg.det(to_frame[:, :2])))))
-        if shrink < 0.8:
-            gray = resized(gray, shrink)
-            to_frame = to_frame * shrink
-            to_frame[:, 2] += 0.5 * shrink - 0.5
+    def _warped(self, gray: Gray, affine: Floats, shrink: float) -> Gray:
+        """The frame, given shrunk, as the patch would have seen it; local contrast evened out."""
+        to_frame = _compose(affine, self.to_picture) * shrink
+        to_frame[:, 2] += 0.5 * shrink - 0.5
         height, width = self.even.shape
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         warped = cv2.warpAffine(

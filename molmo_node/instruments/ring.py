@@ -20,6 +20,8 @@ APART_DEG = 5.0
 """Printed numbers are further apart; nearer ones are one number read twice."""
 MOST_SPAN_DEG = 335.0
 FEWEST = 3
+CLOCK_HOURS = range(1, 13)
+HOUR_DEG = 30.0
 PIVOT_SIGMA = 0.03
 """How far the pivot is thought to be from where it was looked for, in radii."""
 
@@ -69,6 +71,12 @@ class Ring:
     def span_deg(self) -> float:
         """Degrees between the lowest and the highest number."""
         return (self.high - self.low) / abs(self.units_per_deg)
+
+    @property
+    def is_clock(self) -> bool:
+        """The hours of a clock: whole numbers of 1 to 12, one every 30° along the clock."""
+        are_hours = all(n.value in CLOCK_HOURS for n in self.numbers)
+        return are_hours and abs(1.0 / self.units_per_deg - HOUR_DEG) < 2.5
 
     def value(self, angle_deg: float) -> float:
         """What a needle in this direction shows; the cut is opposite the scale's middle."""

@@ -86,6 +86,8 @@ def _read_one(image: ImageRGB, dial: Dial, read_text: TextReader | None) -> Gaug
     scale = None if read_text is None else _scale(image, dial, read_text)
     if scale is None:
         return _refused("scale_unread", dial)
+    if scale.ring.is_clock:
+        return _refused("no_dial", dial)
     best: tuple[float, Dial, Ring, Pick] | None = None
     for start in (dial, find_pivot(image, dial)):
         seen = _needle(image, dial, start, scale.ring)

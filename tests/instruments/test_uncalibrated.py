@@ -84,6 +84,13 @@ def test_two_rings_are_told_apart() -> None:
     assert [ring.high for ring in rings] == [10, 80]
 
 
+def test_hours_of_a_clock_are_no_gauge() -> None:
+    hours = numbers_on_a_ring([7, 8, 9, 10, 11], start_deg=210.0, step_deg=30.0)
+
+    assert find_rings(hours)[0].is_clock
+    assert not find_rings(numbers_on_a_ring([0, 2, 4, 6, 8, 10]))[0].is_clock
+
+
 def test_two_numbers_are_no_scale() -> None:
     assert find_rings(numbers_on_a_ring([0, 2])) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from molmo_node.config import Settings
     from molmo_node.gauge_profiles import ProfileStore
     from molmo_node.instruments import SteadyReading
+
+
+log = logging.getLogger(__name__)
 
 
 class StoredGauges:
@@ -49,7 +53,10 @@ def make_gauges(settings: Settings) -> Gauges:
         return NoGauges()
     from molmo_node.gauge_profiles import ProfileStore
 
-    return StoredGauges(ProfileStore(settings.gauges.folder))
+    folder = settings.gauges.folder
+    if not folder.is_dir():  # it may come later: the store looks again and again
+        log.warning("folder of gauge profiles is missing", extra={"folder": str(folder)})
+    return StoredGauges(ProfileStore(folder))
 
 
 def make_answerer(

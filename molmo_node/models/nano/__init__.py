@@ -1,0 +1,1 @@
+"""molmo-nano: the embedded default engine."""

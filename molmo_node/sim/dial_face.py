@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from molmo_node.sim.colors import Rgb, muted_rgb, pick_rgb, toned
-from molmo_node.sim.dial_plane import DialPlane, bar, circle, direction
-from molmo_node.sim.paint import Image, multiply
+from molmo_node.sim.dial_plane import DialPlane, circle
+from molmo_node.sim.paint import Image, fill_apart, multiply
 
 _CASE_COLORS = ("black", "black", "gray", "gray", "white", "brown", "blue", "red", "yellow")
 SQUARE = np.array([(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)])
@@ -73,11 +73,12 @@ def draw_ticks(
     rgb: Rgb,
 ) -> None:
     """Marks from `radius` inwards at the angles, in place."""
-    outlines = []
-    for angle in angles_rad:
-        along = direction(float(angle))
-        outlines.append(bar(along * (radius - length), along * radius, width))
-    plane.fill(image, outlines, rgb)
+    along = np.stack((np.sin(angles_rad), -np.cos(angles_rad)), 1)
+    side = np.stack((-along[:, 1], along[:, 0]), 1) * (width / 2)
+    inner, outer = along * (radius - length), along * radius
+    corners = np.stack((inner + side, outer + side, outer - side, inner - side), 1)
+    pixels = plane.to_pixels(corners.reshape(-1, 2)).reshape(-1, 4, 2)
+    fill_apart(image, pixels, rgb)
 
 
 def draw_arc(

@@ -57,6 +57,11 @@ def fill(image: Image, polygons: Sequence[Points], color: Rgb | float, smooth: b
         cv2.fillPoly(image, [_fixed(polygon)], color, kind, _SHIFT)
 
 
+def fill_apart(image: Image, polygons: Points, color: Rgb) -> None:
+    """Fill ``(n, corners, 2)`` polygons that do not overlap, in place; one call, so faster."""
+    cv2.fillPoly(image, list(_fixed(polygons)), color, cv2.LINE_AA, _SHIFT)
+
+
 def draw(image: Image, part: Part, color: Rgb | float, smooth: bool = True) -> None:
     """Draw a part's form in one colour, in place."""
     if part.stroke <= 0:

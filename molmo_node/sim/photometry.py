@@ -7,7 +7,6 @@ import random
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from molmo_node.sim.paint import Image, multiply
 
@@ -15,11 +14,13 @@ _POOL_PX = 1024
 
 
 @functools.cache
-def _grain_pool() -> NDArray[np.int8]:
-    """Gaussian noise with standard deviation 32, made once, always the same."""
+def _grain_pool() -> tuple[Image, Image]:
+    """Gaussian noise of standard deviation 32, made once, always the same: the counts above
+    zero, and those below."""
     rng = np.random.default_rng(97)
-    grain = rng.standard_normal((_POOL_PX, _POOL_PX, 1), dtype=np.float32) * 32
-    return np.clip(np.round(grain), -127, 127).astype(np.int8)
+    grain = np.round(rng.standard_normal((_POOL_PX, _POOL_PX), dtype=np.float32) * 32)
+    above, below = np.clip(grain, 0, 127), np.clip(-grain, 0, 127)
+    return above.astype(np.uint8), below.astype(np.uint8)
 
 
 def expose(rng: random.Random, image: Image) -> Image:
@@ -42,12 +43,11 @@ def add_grain(rng: random.Random, image: Image, sigma: float) -> Image:
     """Sensor noise of standard deviation `sigma` (0 to 16 counts), the same in all channels."""
     height, width = image.shape[:2]
     x, y = rng.randint(0, _POOL_PX - width), rng.randint(0, _POOL_PX - height)
-    grain = _grain_pool()[y : y + height, x : x + width]
-    level = cv2.convertScaleAbs(grain, alpha=sigma / 32)
-    brighter = cv2.bitwise_and(level, np.where(grain > 0, np.uint8(255), np.uint8(0)))
-    darker = cv2.subtract(level, brighter)
-    lit = cv2.add(image, cv2.merge((brighter,) * 3))
-    return np.asarray(cv2.subtract(lit, cv2.merge((darker,) * 3)), np.uint8)
+    out = image
+    for pool, change in zip(_grain_pool(), (cv2.add, cv2.subtract), strict=True):
+        level = cv2.convertScaleAbs(pool[y : y + height, x : x + width], alpha=sigma / 32)
+        out = np.asarray(change(out, cv2.merge((level, level, level))), np.uint8)
+    return out
 
 
 def photograph(rng: random.Random, image: Image) -> Image:

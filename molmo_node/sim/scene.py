@@ -157,7 +157,8 @@ def _settle(instance_hw: Image, thing: Thing, area_px: int) -> Thing:
     return replace(thing, x_px=x + inner_x, y_px=y + inner_y)
 
 
-def _enter_dial(scene: Scene, noun: str, dial: DrawnDial) -> None:
+def enter_dial(scene: Scene, noun: str, dial: DrawnDial) -> None:
+    """Enter a drawn dial among the things that can be pointed at, in place."""
     number = len(scene.things) + 1
     cv2.fillPoly(scene.instance_hw, [np.round(dial.case_xy).astype(np.int32)], number)
     x, y = (float(v) for v in dial.keys_xy[0])
@@ -179,7 +180,7 @@ def _add_dial(rng: random.Random, scene: Scene, noun: str, share: tuple[float, f
         scale, fraction = random_scale(rng), min(1.0, max(0.0, rng.uniform(-0.04, 1.03)))
         dial = draw_gauge(rng, scene.image_hwc, plane, scale, fraction)
         scene.gauges.append(GaugeTruth(scale, fraction, dial))
-    _enter_dial(scene, noun, dial)
+    enter_dial(scene, noun, dial)
 
 
 def make_scene(seed: int, kind: Kind, width: int = 336, height: int = 336) -> Scene:

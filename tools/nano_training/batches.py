@@ -94,7 +94,7 @@ class _Rows:
         out = np.zeros((len(self.text), longest, 4), np.int64)
         out[:, :, 2:] = -1
         for index, row in enumerate(self.text):
-            out[index, : len(row)] = row
+            out[index, : len(row)] = np.array(row, np.int64).reshape(-1, 4)
         return out
 
 

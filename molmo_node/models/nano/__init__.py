@@ -1,1 +1,5 @@
-"""molmo-nano: the embedded default engine."""
+"""molmo-nano: the small engine that ships in the package."""
+
+from molmo_node.models.nano.engine import NanoEngine
+
+__all__ = ["NanoEngine"]

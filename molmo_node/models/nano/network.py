@@ -7,6 +7,7 @@ the patch, then an offset inside the cell; a stop key stands beside the patches.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -178,8 +179,8 @@ class Nano(nn.Module):
     def patch_logits(self, hidden: Tensor, patches: Tensor) -> Tensor:
         """``(batch, tokens, width)`` and ``(batch, patches, key_width)`` → scores of patches."""
         query, key = self.query(hidden), self.key(patches)
-        scores: Tensor = query @ key.transpose(1, 2) * self.config.key_width**-0.5
-        return scores
+        scores: Tensor = query @ key.transpose(1, 2)
+        return scores / math.sqrt(self.config.key_width)
 
     def stop_logit(self, hidden: Tensor, patch_logits: Tensor) -> Tensor:
         """How much more likely "no more points" is than all patches together: ``(...)``."""
@@ -191,7 +192,7 @@ class Nano(nn.Module):
         ``(n, 4)``."""
         query = self.cell_query(torch.cat((hidden, patch), -1))
         scores: Tensor = (self.cell_key(cells) @ query.unsqueeze(-1))[..., 0]
-        return scores * self.config.cell_width**-0.5
+        return scores / math.sqrt(self.config.cell_width)
 
     def cell_offset(self, hidden: Tensor, patch: Tensor, cell: Tensor) -> Tensor:
         """Offset from a cell's middle in cells, ``(n, 2)``, x and y, within -1 to 1."""

@@ -1,10 +1,12 @@
 """Train molmo-nano, from nothing or from where a run was stopped.
 
-    python -m tools.train_nano --run FOLDER                  # go on until the recipe's end
-    python -m tools.train_nano --run FOLDER --cpu-minutes 30 # go on for half an hour
+    python -m tools.train_nano --run FOLDER                     go on until the recipe's end
+    python -m tools.train_nano --run FOLDER --cpu-minutes 30    go on for half an hour
+    python -m tools.train_nano --run FOLDER --data labels.json  teach the shipped model own pictures
+    python -m tools.train_nano --run FOLDER --export FILE       write the weights to ship
 
-CPU or GPU by what is there. The folder holds the checkpoint, the curve (curve.jsonl, curve.png)
-and, after `--export`, the weights to ship. See docs/nano.md.
+CPU or GPU by what is there. The folder holds the checkpoint, curve.jsonl and curve.png.
+docs/nano.md describes the recipe and the format of labels.json.
 """
 
 from __future__ import annotations
@@ -18,14 +20,22 @@ from typing import Any
 
 import torch
 
-from tools.nano_training import recipe
+from molmo_node.errors import MolmoNodeError
+from molmo_node.models.nano.weights import WEIGHTS
+from tools.nano_training.checkpoint import Progress, export
+from tools.nano_training.labels import OwnBatches, read_labels
 from tools.nano_training.loop import Limits, Run
+from tools.nano_training.recipe import FINE_TUNING
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--run", type=Path, required=True, help="the run's folder")
-    parser.add_argument("--until-step", type=int, default=recipe.total_steps())
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--run", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--data", type=Path, metavar="LABELS_JSON")
+    parser.add_argument("--export", type=Path, metavar="FILE")
+    parser.add_argument("--until-step", type=int, default=1 << 40, metavar="STEP")
     parser.add_argument("--cpu-minutes", type=float, default=1e9, metavar="MINUTES")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=1)
@@ -35,21 +45,11 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> int:
-    """Run the command line; returns the exit code."""
-    args = _arguments()
-    asked_to_stop = False
+def _print_row(row: dict[str, Any]) -> None:
+    print(json.dumps(row), flush=True)
 
-    def on_signal(number: int, frame: object) -> None:
-        nonlocal asked_to_stop
-        asked_to_stop = True
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-
-    def on_row(row: dict[str, Any]) -> None:
-        print(json.dumps(row), flush=True)
-
+def _make_run(args: argparse.Namespace, stop: list[int]) -> Run:
     limits = Limits(
         until_step=args.until_step,
         cpu_s=args.cpu_minutes * 60,
@@ -58,11 +58,34 @@ def main() -> int:
         drawing_processes=args.drawing_processes,
         threads=args.threads,
     )
-    run = Run(
-        args.run, torch.device(args.device), limits, on_row, should_stop=lambda: asked_to_stop
-    )
-    progress = run.go_on()
+    run = Run(args.run, torch.device(args.device), limits, _print_row)
+    run.should_stop = lambda: bool(stop)
+    if args.data:
+        stage = FINE_TUNING.stages[0]
+        run.recipe = FINE_TUNING
+        run.maker = OwnBatches(read_labels(args.data), stage.mix, stage.pictures, stage.side_px)
+        run.start_from = WEIGHTS
+    run.limits = limits.up_to(run.recipe.total_steps)
+    return run
+
+
+def _report(progress: Progress) -> None:
     print(f"step {progress.step}, {progress.pictures} pictures, {progress.cpu_s:.0f} CPU-s")
+
+
+def main() -> int:
+    """Run the command line; returns the exit code."""
+    args, stop = _arguments(), []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda caught, frame: stop.append(caught))
+    try:
+        if args.export:
+            print(f"{args.export}  sha256 {export(args.run, args.export)}")
+        else:
+            _report(_make_run(args, stop).go_on())
+    except MolmoNodeError as exc:
+        print(exc, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -83,3 +84,23 @@ def read_curve(folder: Path) -> list[dict[str, Any]]:
     """All lines of `curve.jsonl`, oldest first."""
     path = folder / "curve.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def export(folder: Path, path: Path) -> str:
+    """Write the averaged weights in half precision, as `models/nano/weights.py` reads them.
+
+    Returns:
+        The file's SHA-256, which tests/nano/test_weights.py records.
+
+    Raises:
+        ConfigError: the folder holds no checkpoint.
+    """
+    source = folder / "checkpoint.safetensors"
+    if not source.exists():
+        raise ConfigError(f"{source}: there is no checkpoint to export")
+    prefix = "average/"
+    with safe_open(source, framework="pt") as file:
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+        tensors = {name[len(prefix) :]: file.get_tensor(name).half() for name in names}
+    save_file(tensors, path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()

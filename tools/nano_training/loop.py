@@ -16,13 +16,15 @@ import cv2
 import torch
 
 from molmo_node.models.nano.network import Nano
+from molmo_node.models.nano.weights import load_network
 from tools.nano_training import checkpoint
 from tools.nano_training.batches import Batch, Targets, make_batch
 from tools.nano_training.checkpoint import Progress
+from tools.nano_training.curves import draw_curves
 from tools.nano_training.evaluate import evaluate, summary
 from tools.nano_training.losses import LossWeights, losses
-from tools.nano_training.optimizer import Optimizer
-from tools.nano_training.recipe import rates_at, stage_at
+from tools.nano_training.optimizer import Optimizer, Rates
+from tools.nano_training.recipe import FROM_NOTHING, Recipe
 
 BatchMaker = Callable[[int, int], Batch]  # seed of the run, step
 
@@ -39,11 +41,15 @@ class Limits:
     drawing_processes: int = 1
     threads: int = 1
 
+    def up_to(self, steps: int) -> Limits:
+        """The same, but ending at `steps` at the latest."""
+        return replace(self, until_step=min(self.until_step, steps))
+
 
 def recipe_batch(seed: int, step: int) -> Batch:
-    """The batch of a step of the recipe: a pure function."""
+    """The batch of a step of `FROM_NOTHING`: a pure function."""
     cv2.setNumThreads(1)
-    stage, _ = stage_at(step)
+    stage, _ = FROM_NOTHING.stage_at(step)
     number = seed * 1_000_003 + step
     return make_batch(number, stage.pictures, stage.side_px, stage.mix, stage.questions)
 
@@ -68,14 +74,14 @@ def precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
 
 
 def train_step(
-    model: Nano, optimizer: Optimizer, batch: Batch, step: int, dense: float
+    model: Nano, optimizer: Optimizer, batch: Batch, step: int, rates: Rates, dense: float
 ) -> dict[str, float]:
-    """One step; `step` counts from 0. Returns the parts of the loss."""
+    """One step; `step` counts from 0. Returns the parts of the loss, weighted."""
     device = model.stem.weight.device
     with precision(device):
         parts = losses(model, to_device(batch, device), LossWeights(dense=dense))
     torch.stack(list(parts.values())).sum().backward()
-    optimizer.step(step + 1, rates_at(step))
+    optimizer.step(step + 1, rates)
     return {name: float(value.detach()) for name, value in parts.items()}
 
 
@@ -111,39 +117,51 @@ class Run:
     device: torch.device
     limits: Limits
     on_row: Callable[[dict[str, Any]], None]
+    recipe: Recipe = FROM_NOTHING
     maker: BatchMaker = recipe_batch
+    start_from: Path | None = None
     should_stop: Callable[[], bool] = lambda: False
 
     def go_on(self) -> Progress:
-        """Train from the folder's checkpoint to a limit, saving and evaluating on the way."""
+        """Train from the folder's checkpoint to a limit, saving and evaluating on the way.
+
+        Raises:
+            ConfigError: the checkpoint belongs to another network.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(self.limits.threads)
         torch.manual_seed(1)
-        model = Nano().to(self.device)
+        model = (load_network(self.start_from) if self.start_from else Nano()).to(self.device)
+        model.train().requires_grad_(True)
         optimizer = Optimizer(model)
         progress = checkpoint.load(self.folder, model, optimizer)
-        start, spent = progress, _cpu_s()
-        mean: dict[str, float] = {}
-        saved_s = time.monotonic()
-        source = batches(self.maker, start.seed, start.step, self.limits.drawing_processes)
+        source = batches(self.maker, progress.seed, progress.step, self.limits.drawing_processes)
         with contextlib.closing(source):
-            while not self._is_over(progress, start):
-                stage, _ = stage_at(progress.step)
-                batch = next(source)
-                parts = train_step(model, optimizer, batch, progress.step, stage.dense)
-                mean = {k: mean.get(k, v) * 0.98 + v * 0.02 for k, v in parts.items()}
-                progress = replace(
-                    progress,
-                    step=progress.step + 1,
-                    pictures=progress.pictures + len(batch.images),
-                    cpu_s=start.cpu_s + _cpu_s() - spent,
-                )
-                if time.monotonic() - saved_s > self.limits.save_every_s:
-                    checkpoint.save(self.folder, model, optimizer, progress)
-                    saved_s = time.monotonic()
-                if progress.step % self.limits.evaluate_every == 0:
-                    self._report(optimizer, progress, mean)
+            progress = self._loop(model, optimizer, progress, source)
         checkpoint.save(self.folder, model, optimizer, progress)
+        return progress
+
+    def _loop(
+        self, model: Nano, optimizer: Optimizer, start: Progress, source: Iterator[Batch]
+    ) -> Progress:
+        progress, spent_s, saved_s = start, _cpu_s(), time.monotonic()
+        mean: dict[str, float] = {}
+        while not self._is_over(progress, start):
+            stage, _ = self.recipe.stage_at(progress.step)
+            batch, rates = next(source), self.recipe.rates_at(progress.step)
+            parts = train_step(model, optimizer, batch, progress.step, rates, stage.dense)
+            mean = {k: mean.get(k, v) * 0.98 + v * 0.02 for k, v in parts.items()}
+            progress = replace(
+                progress,
+                step=progress.step + 1,
+                pictures=progress.pictures + len(batch.images),
+                cpu_s=start.cpu_s + _cpu_s() - spent_s,
+            )
+            if time.monotonic() - saved_s > self.limits.save_every_s:
+                checkpoint.save(self.folder, model, optimizer, progress)
+                saved_s = time.monotonic()
+            if progress.step % self.limits.evaluate_every == 0:
+                self._report(optimizer, progress, mean)
         return progress
 
     def _is_over(self, progress: Progress, start: Progress) -> bool:
@@ -154,7 +172,7 @@ class Run:
         )
 
     def _report(self, optimizer: Optimizer, progress: Progress, mean: dict[str, float]) -> None:
-        stage, _ = stage_at(progress.step - 1)
+        stage, _ = self.recipe.stage_at(progress.step - 1)
         rows = evaluate(checkpoint.averaged(optimizer), self.limits.evaluate_scenes, stage.side_px)
         row = {
             "step": progress.step,
@@ -165,4 +183,5 @@ class Run:
             "figures": {name: round(value, 3) for name, (value, _) in summary(rows).items()},
         }
         checkpoint.append_curve(self.folder, row)
+        draw_curves(checkpoint.read_curve(self.folder), self.folder / "curve.png")
         self.on_row(row)

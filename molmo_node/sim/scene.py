@@ -202,7 +202,7 @@ def make_scene(seed: int, kind: Kind, width: int = 336, height: int = 336) -> Sc
         _add_dial(rng, scene, kind, (0.45, 1.0))
     if kind in ("objects", "mixed"):
         roominess = min(1.0, width * height / 336**2)
-        most = max(2, round((9 if kind == "objects" else 5) * roominess))
+        most = max(3, round((9 if kind == "objects" else 5) * roominess))
         places = _pick_places(rng, width, height, rng.randint(1, most))
         add_things(rng, scene, [p for p in places if _is_free(scene, p)], view, light)
     scene.image_hwc = photograph(rng, scene.image_hwc)

@@ -63,7 +63,7 @@ class Recipe:
 
 FROM_NOTHING = Recipe(
     stages=(
-        Stage("small", 12_000, 168, 24, _SMALL, 0.5, questions=6),
+        Stage("small", 8_000, 168, 24, _SMALL, 0.5, questions=6),
         Stage("full", 24_000, 336, 16, _FULL, 0.5),
         Stage("settle", 6_000, 336, 16, _FULL, 0.25, decays=True),
     ),

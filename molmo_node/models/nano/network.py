@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from molmo_node.models.nano import vocabulary
-from molmo_node.models.nano.layers import Block, ConvPair, KeyValues, Norm, Rotation, plane_rotation
+from molmo_node.models.nano.layers import Block, ConvPair, KeyValues, Norm, plane_rotation
 
 CELL_PX = 7
 PATCH_PX = 2 * CELL_PX
@@ -130,7 +130,7 @@ class Nano(nn.Module):
         grid: Tensor = joined.reshape(batch, rows, columns, width).permute(0, 3, 1, 2)
         return grid
 
-    def _grid_rotation(self, side: int, pitch: float, head_width: int) -> Rotation:
+    def _grid_rotation(self, side: int, pitch: float, head_width: int) -> Tensor:
         place = (torch.arange(side, device=self.stem.weight.device) + 0.5) * pitch
         xy = torch.stack(torch.meshgrid(place, place, indexing="xy"), -1)
         return plane_rotation(xy.view(1, side * side, 2), head_width)

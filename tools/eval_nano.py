@@ -68,9 +68,10 @@ def _arguments() -> argparse.Namespace:
 def _network(args: argparse.Namespace) -> Nano:
     if args.run is None:
         return load_network(args.weights)
-    optimizer = Optimizer(Nano())
-    checkpoint.load(args.run, Nano(), optimizer)
-    return checkpoint.averaged(optimizer)
+    model = Nano()
+    optimizer = Optimizer(model)
+    checkpoint.load(args.run, model, optimizer)
+    return checkpoint.averaged(optimizer, model.config)
 
 
 def _sheet(pictures: list[NDArray[np.uint8]], path: Path) -> None:

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from molmo_node.errors import ConfigError
-from molmo_node.models.nano.network import Nano
+from molmo_node.models.nano.network import Nano, NanoConfig
 from tools.nano_training.optimizer import Optimizer
 
 
@@ -67,9 +67,9 @@ def _load_model(model: Nano, tensors: dict[str, torch.Tensor]) -> None:
     model.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
 
 
-def averaged(optimizer: Optimizer) -> Nano:
+def averaged(optimizer: Optimizer, config: NanoConfig) -> Nano:
     """A copy of the network with the averaged weights, ready to answer."""
-    model = Nano()
+    model = Nano(config)
     model.load_state_dict({name: value.cpu() for name, value in optimizer.average.items()})
     return model.eval()
 

@@ -8,14 +8,14 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
 
-from molmo_node.models.nano.network import Nano
+from molmo_node.models.nano.network import Nano, NanoConfig
 from molmo_node.models.nano.weights import load_network
 from tools.nano_training import checkpoint
 from tools.nano_training.batches import Batch, Targets, make_batch
@@ -120,6 +120,7 @@ class Run:
     recipe: Recipe = FROM_NOTHING
     maker: BatchMaker = recipe_batch
     start_from: Path | None = None
+    config: NanoConfig = field(default_factory=NanoConfig)
     should_stop: Callable[[], bool] = lambda: False
 
     def go_on(self) -> Progress:
@@ -131,8 +132,8 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(self.limits.threads)
         torch.manual_seed(1)
-        model = (load_network(self.start_from) if self.start_from else Nano()).to(self.device)
-        model.train().requires_grad_(True)
+        model = load_network(self.start_from) if self.start_from else Nano(self.config)
+        model.to(self.device).train().requires_grad_(True)
         optimizer = Optimizer(model)
         progress = checkpoint.load(self.folder, model, optimizer)
         source = batches(self.maker, progress.seed, progress.step, self.limits.drawing_processes)
@@ -161,7 +162,8 @@ class Run:
                 checkpoint.save(self.folder, model, optimizer, progress)
                 saved_s = time.monotonic()
             if progress.step % self.limits.evaluate_every == 0:
-                self._report(optimizer, progress, mean)
+                averaged = checkpoint.averaged(optimizer, self.config)
+                self._report(averaged, progress, mean)
         return progress
 
     def _is_over(self, progress: Progress, start: Progress) -> bool:
@@ -171,9 +173,9 @@ class Run:
             or self.should_stop()
         )
 
-    def _report(self, optimizer: Optimizer, progress: Progress, mean: dict[str, float]) -> None:
+    def _report(self, model: Nano, progress: Progress, mean: dict[str, float]) -> None:
         stage, _ = self.recipe.stage_at(progress.step - 1)
-        rows = evaluate(checkpoint.averaged(optimizer), self.limits.evaluate_scenes, stage.side_px)
+        rows = evaluate(model, self.limits.evaluate_scenes, stage.side_px)
         row = {
             "step": progress.step,
             "stage": stage.name,

@@ -154,9 +154,8 @@ def main() -> int:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    model = _network(args)
-    engine = NanoEngine(model)
-    rows = evaluate(model, args.scenes, args.side, KINDS, args.stop_above)
+    engine = NanoEngine(_network(args), args.side, args.stop_above)
+    rows = evaluate(engine, args.scenes, KINDS)
     photos = {}
     if args.photos:
         photos["pointing"] = score_pointing(engine, args.photos / "pointing" / "labels.json")

@@ -61,9 +61,8 @@ def _make_run(args: argparse.Namespace, stop: list[int]) -> Run:
     run = Run(args.run, torch.device(args.device), limits, _print_row)
     run.should_stop = lambda: bool(stop)
     if args.data:
-        stage = FINE_TUNING.stages[0]
         run.recipe = FINE_TUNING
-        run.maker = OwnBatches(read_labels(args.data), stage.mix, stage.pictures, stage.side_px)
+        run.maker = OwnBatches(read_labels(args.data), FINE_TUNING.stages[0])
         run.start_from = WEIGHTS
     run.limits = limits.up_to(run.recipe.total_steps)
     return run

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.model
 torch = pytest.importorskip("torch")
 from molmo_node.errors import ConfigError  # noqa: E402
 from tools.nano_training.labels import OwnBatches, read_labels  # noqa: E402
+from tools.nano_training.recipe import Stage, Turn  # noqa: E402
 
 GAUGE = {
     "center": [100, 80], "first_mark": [60, 120], "middle_mark": [100, 30],
@@ -67,7 +68,8 @@ def test_a_wrong_file_is_named(tmp_path):
 def test_a_batch_keeps_every_labelled_point_in_the_picture(tmp_path):
     none = {"query": "star", "at": []}
     path = write(tmp_path, {"image": "own.jpg", "points": [none], "gauge": GAUGE})
-    maker = OwnBatches(read_labels(path), {"objects": 1.0}, count=6, side_px=84)
+    stage = Stage("own", 10, (Turn(84, 6, {"objects": 1.0}),), 0.0)
+    maker = OwnBatches(read_labels(path), stage)
 
     first, again = maker(1, 3), maker(1, 3)
 

@@ -16,21 +16,20 @@ from tools.nano_training.batches import make_batch, patch_of  # noqa: E402
 from tools.nano_training.curves import draw_curves  # noqa: E402
 from tools.nano_training.loop import Limits, Run, train_step  # noqa: E402
 from tools.nano_training.optimizer import Optimizer, Rates, orthogonalized  # noqa: E402
-from tools.nano_training.recipe import FROM_NOTHING, Recipe, Stage  # noqa: E402
+from tools.nano_training.recipe import FROM_NOTHING, Recipe, Stage, Turn  # noqa: E402
 
 SLIM = NanoConfig(
     cell_width=16, vit_width=32, vit_depth=1, vit_heads=2, key_width=32, width=48, depth=2, heads=3
 )
 TINY = Recipe(
-    stages=(Stage("tiny", 40, 84, 4, {"objects": 0.7, "clock": 0.3}, 0.5, 3),),
+    stages=(Stage("tiny", 40, (Turn(84, 4, {"objects": 0.7, "clock": 0.3}, 3),), 0.5),),
     peak=Rates(muon=0.01, adam=0.002),
     warmup_steps=5,
 )
 
 
 def tiny_batch(seed: int, step: int):
-    stage = TINY.stages[0]
-    return make_batch(seed * 1000 + step, stage.pictures, stage.side_px, stage.mix, stage.questions)
+    return make_batch(seed * 1000 + step, TINY.stages[0].turn_at(step))
 
 
 def run_to(folder, step: int) -> None:
@@ -49,7 +48,7 @@ def tensors_of(folder):
 
 def test_twenty_steps_on_one_batch_lower_every_part_of_the_loss():
     torch.manual_seed(0)
-    model, batch = Nano(SLIM), make_batch(7, 4, 84, {"objects": 0.6, "gauge": 0.4}, 3)
+    model, batch = Nano(SLIM), make_batch(7, Turn(84, 4, {"objects": 0.6, "gauge": 0.4}, 3))
     optimizer = Optimizer(model)
 
     rows = [
@@ -108,7 +107,7 @@ def test_nothing_to_export_is_said(tmp_path):
 
 
 def test_a_batch_depends_on_its_seed_alone():
-    first, again, other = (make_batch(seed, 2, 84, {"objects": 1.0}, 3) for seed in (5, 5, 6))
+    first, again, other = (make_batch(seed, Turn(84, 2, {"objects": 1.0}, 3)) for seed in (5, 5, 6))
 
     assert torch.equal(first.images, again.images)
     assert torch.equal(first.ids, again.ids)

@@ -15,6 +15,7 @@ from molmo_node.models.nano import vocabulary
 from molmo_node.models.nano.network import CELL_PX, PATCH_PX
 from molmo_node.sim.scene import Kind, Scene, make_scene
 from tools.nano_training.questions import Asked, questions_about
+from tools.nano_training.recipe import Turn
 
 _SHAPES = ((1.0, 1.0), (1.0, 1.0), (1.0, 0.75), (1.0, 0.67), (1.0, 0.57), (0.75, 1.0))
 _PARTS = ("background", "face", "hour", "minute", "needle")
@@ -149,14 +150,19 @@ def _draw_scene(rng: random.Random, seed: int, side: int, mix: dict[Kind, float]
     return make_scene(seed, kind, int(side * across), int(side * down))
 
 
-def make_batch(seed: int, count: int, side: int, mix: dict[Kind, float], questions: int) -> Batch:
-    """Draw `count` scenes and ask up to `questions` about each; the same for the same arguments."""
-    rng = random.Random(seed)
+def draw_pairs(rng: random.Random, turn: Turn, count: int) -> list[tuple[Scene, list[Asked]]]:
+    """Draw `count` scenes and ask about each."""
     pairs = []
     for _ in range(count):
-        scene = _draw_scene(rng, rng.getrandbits(48), side, mix)
-        pairs.append((scene, questions_about(rng, scene, questions)))
-    return collate(rng, pairs, side)
+        scene = _draw_scene(rng, rng.getrandbits(48), turn.side_px, turn.mix)
+        pairs.append((scene, questions_about(rng, scene, turn.questions)))
+    return pairs
+
+
+def make_batch(seed: int, turn: Turn) -> Batch:
+    """The batch of one turn; the same for the same arguments."""
+    rng = random.Random(seed)
+    return collate(rng, draw_pairs(rng, turn, turn.pictures), turn.side_px)
 
 
 def collate(rng: random.Random, pairs: list[tuple[Scene, list[Asked]]], side: int) -> Batch:

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from molmo_node.models.nano.decoding import Pointed, point
-from molmo_node.models.nano.dials import clock_time, gauge_fraction
-from molmo_node.models.nano.network import Nano
-from molmo_node.models.nano.vocabulary import ASK_READ, question_tokens
+from molmo_node.messages import Question
+from molmo_node.models.engine import Reply
+from molmo_node.models.nano.engine import NanoEngine
+from molmo_node.models.nano.vocabulary import ASK_READ, KEY_POINTS
 from molmo_node.sim.scene import Kind, Scene, make_scene
-from tools.nano_training.batches import letterboxed
-from tools.nano_training.losses import as_input
 from tools.nano_training.questions import Asked, pointing_questions, reading_questions
+
+Points = list[tuple[float, float]]
 
 FIRST_SEED = 1 << 60  # training draws its seeds below 2**48
 KINDS: tuple[Kind, ...] = ("objects", "objects", "mixed", "clock", "gauge")
@@ -30,7 +29,7 @@ class Scored:
 
     scene: Scene
     asked: Asked
-    answer: Pointed
+    points_xy: Points
     figures: dict[str, float]
     badness: float
 
@@ -57,8 +56,10 @@ def f1(found: list[int], wanted: tuple[int, ...]) -> float:
     return 2 * hits / (len(found) + len(wanted))
 
 
-def _score_pointing(scene: Scene, asked: Asked, answer: Pointed) -> tuple[dict[str, float], float]:
-    found = _numbers_at(scene, answer.points_xy)
+def _score_pointing(
+    scene: Scene, asked: Asked, reply: Reply, points: Points
+) -> tuple[dict[str, float], float]:
+    found = _numbers_at(scene, points)
     if not asked.numbers:
         return {"absent": float(not found)}, float(len(found))
     figures = {"wrong_abstention": float(not found)}
@@ -82,42 +83,44 @@ def minutes_apart(first: tuple[int, int], second: tuple[int, int]) -> int:
     return min(apart, 720 - apart)
 
 
-def _score_reading(scene: Scene, asked: Asked, answer: Pointed) -> tuple[dict[str, float], float]:
+def _score_reading(
+    scene: Scene, asked: Asked, reply: Reply, points: Points
+) -> tuple[dict[str, float], float]:
     if len(asked.points_xy) == 0:
-        return {"absent_dial": float(not answer.points_xy)}, float(bool(answer.points_xy))
-    small = "mixed_" if len(scene.things) > 1 else ""
-    name = asked.phrase.noun
-    if len(answer.points_xy) != 5:
-        within = "1_min" if name == "clock" else "2_pct"
-        return {f"{small}{name}_within_{within}": 0.0, "wrong_abstention": 1.0}, 1000.0
-    keys = np.array(answer.points_xy)
-    reach_px = float(np.median(np.linalg.norm(keys - asked.points_xy, axis=1)))
-    figures = {f"{small}{name}_key_px": reach_px, "wrong_abstention": 0.0}
-    if name == "clock":
-        time, truth = clock_time(keys), scene.clocks[0].time
-        apart = minutes_apart((truth.hour, truth.minute), time[:2]) if time else 360
-        figures[f"{small}clock_within_1_min"] = float(apart <= 1)
-        return figures, float(apart)
-    fraction = gauge_fraction(keys)
-    error_pct = 100 * abs(fraction - scene.gauges[0].fraction) if fraction is not None else 100.0
-    figures[f"{small}gauge_within_2_pct"] = float(error_pct <= 2)
-    return figures, error_pct
+        return {"absent_dial": float(not points)}, float(bool(points))
+    noun = asked.phrase.noun
+    name = f"mixed_{noun}" if len(scene.things) > 1 else noun
+    within = "within_1_min" if noun == "clock" else "within_2_pct"
+    if len(points) != KEY_POINTS:
+        return {f"{name}_{within}": 0.0, "wrong_abstention": 1.0}, 1000.0
+    away = np.linalg.norm(np.array(points) - asked.points_xy, axis=1)
+    figures = {f"{name}_key_px": float(np.median(away)), "wrong_abstention": 0.0}
+    if noun == "clock":
+        truth = scene.clocks[0].time
+        shown = (truth.hour, truth.minute)
+        error = float(minutes_apart(shown, reply.time[:2])) if reply.time else 360.0
+        return figures | {f"{name}_{within}": float(error <= 1)}, error
+    truth_pct = 100 * scene.gauges[0].fraction
+    error = abs(reply.value - truth_pct) if reply.value is not None else 100.0
+    return figures | {f"{name}_{within}": float(error <= 2)}, error
 
 
-def score_scene(
-    model: Nano, scene: Scene, questions: list[Asked], side: int, stop_above: float
-) -> list[Scored]:
-    """Ask the questions and score the answers."""
-    image = torch.from_numpy(letterboxed(scene.image_hwc, side))
-    with torch.inference_mode():
-        seen = model.encode(as_input(image[None]))
-        tokens = [question_tokens(asked.task, asked.phrase) for asked in questions]
-        answers, _ = point(model, seen, tokens, stop_above=stop_above)
+def _question(asked: Asked) -> Question:
+    if asked.task == ASK_READ:
+        return Question.read_clock() if asked.phrase.noun == "clock" else Question.read_gauge()
+    return Question.count(f"{asked.phrase.color} {asked.phrase.noun or 'objects'}".strip())
+
+
+def score_scene(engine: NanoEngine, scene: Scene, questions: list[Asked]) -> list[Scored]:
+    """Ask the engine the questions and score its replies."""
+    frame = engine.encode(scene.image_hwc)
+    replies = engine.ask(frame, [_question(asked) for asked in questions])
     scored = []
-    for asked, answer in zip(questions, answers, strict=True):
+    for asked, reply in zip(questions, replies, strict=True):
         score = _score_reading if asked.task == ASK_READ else _score_pointing
-        figures, badness = score(scene, asked, answer)
-        scored.append(Scored(scene, asked, answer, figures, badness))
+        points = [(p.x_px, p.y_px) for p in reply.points]
+        figures, badness = score(scene, asked, reply, points)
+        scored.append(Scored(scene, asked, points, figures, badness))
     return scored
 
 
@@ -128,14 +131,12 @@ def evaluation_questions(scene: Scene, index: int, count: int) -> list[Asked]:
 
 
 def evaluate(
-    model: Nano, count: int, side: int = 336, kinds: tuple[Kind, ...] = KINDS,
-    stop_above: float = 0.5, questions: int = 8,
-) -> list[Scored]:  # fmt: skip
-    """All questions on the first `count` fixed scenes, with their scores."""
+    engine: NanoEngine, count: int, kinds: tuple[Kind, ...] = KINDS, questions: int = 8
+) -> list[Scored]:
+    """All questions on the first `count` fixed scenes of the engine's size, with their scores."""
     rows = []
-    for index, scene in enumerate(fixed_scenes(count, kinds, side)):
-        asked = evaluation_questions(scene, index, questions)
-        rows += score_scene(model, scene, asked, side, stop_above)
+    for index, scene in enumerate(fixed_scenes(count, kinds, engine.side_px)):
+        rows += score_scene(engine, scene, evaluation_questions(scene, index, questions))
     return rows
 
 
@@ -156,7 +157,7 @@ def picture_of(row: Scored) -> NDArray[np.uint8]:
     image = row.scene.image_hwc.copy()
     for x, y in row.asked.points_xy:
         cv2.circle(image, (int(x), int(y)), 5, (0, 220, 0), 1, cv2.LINE_AA)
-    for number, (x, y) in enumerate(row.answer.points_xy, 1):
+    for number, (x, y) in enumerate(row.points_xy, 1):
         cv2.circle(image, (int(x), int(y)), 3, (255, 30, 30), -1, cv2.LINE_AA)
         at = (int(x) + 4, int(y) - 4)
         cv2.putText(image, str(number), at, 0, 0.4, (255, 30, 30), 1, cv2.LINE_AA)

@@ -19,9 +19,10 @@ from molmo_node.errors import ConfigError
 from molmo_node.models.nano.vocabulary import ASK_POINT, ASK_READ, MAX_POINTS
 from molmo_node.models.nano.words import Phrase, parse_phrase, what_can_be_asked
 from molmo_node.sim.photometry import photograph
-from molmo_node.sim.scene import Kind, Scene, make_scene
-from tools.nano_training.batches import Batch, collate
-from tools.nano_training.questions import Asked, questions_about
+from molmo_node.sim.scene import Scene
+from tools.nano_training.batches import Batch, collate, draw_pairs
+from tools.nano_training.questions import Asked
+from tools.nano_training.recipe import Stage
 
 PointXY = tuple[float, float]
 
@@ -177,16 +178,12 @@ class OwnBatches:
     learned before is not forgotten. A batch is a pure function of seed and step."""
 
     pictures: Sequence[OwnPicture]
-    mix: dict[Kind, float]
-    count: int
-    side_px: int
+    stage: Stage
 
     def __call__(self, seed: int, step: int) -> Batch:
         rng = random.Random(seed * 1_000_003 + step)
-        pairs = [_varied(rng, rng.choice(self.pictures), self.side_px)
-                 for _ in range(self.count // 2)]  # fmt: skip
-        for _ in range(self.count - len(pairs)):
-            kind = rng.choices(list(self.mix), list(self.mix.values()))[0]
-            scene = make_scene(rng.getrandbits(48), kind, self.side_px, self.side_px)
-            pairs.append((scene, questions_about(rng, scene, 8)))
-        return collate(rng, pairs, self.side_px)
+        turn = self.stage.turn_at(step)
+        half = turn.pictures // 2
+        own = [_varied(rng, rng.choice(self.pictures), turn.side_px) for _ in range(half)]
+        drawn = draw_pairs(rng, turn, turn.pictures - half)
+        return collate(rng, own + drawn, turn.side_px)

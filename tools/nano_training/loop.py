@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import torch
 
+from molmo_node.models.nano.engine import NanoEngine
 from molmo_node.models.nano.network import Nano, NanoConfig
 from molmo_node.models.nano.weights import load_network
 from tools.nano_training import checkpoint
@@ -49,9 +50,8 @@ class Limits:
 def recipe_batch(seed: int, step: int) -> Batch:
     """The batch of a step of `FROM_NOTHING`: a pure function."""
     cv2.setNumThreads(1)
-    stage, _ = FROM_NOTHING.stage_at(step)
-    number = seed * 1_000_003 + step
-    return make_batch(number, stage.pictures, stage.side_px, stage.mix, stage.questions)
+    stage, inside = FROM_NOTHING.stage_at(step)
+    return make_batch(seed * 1_000_003 + step, stage.turn_at(inside))
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
@@ -175,7 +175,8 @@ class Run:
 
     def _report(self, model: Nano, progress: Progress, mean: dict[str, float]) -> None:
         stage, _ = self.recipe.stage_at(progress.step - 1)
-        rows = evaluate(model, self.limits.evaluate_scenes, stage.side_px)
+        side_px = max(turn.side_px for turn in stage.turns)
+        rows = evaluate(NanoEngine(model, side_px), self.limits.evaluate_scenes)
         row = {
             "step": progress.step,
             "stage": stage.name,

@@ -1,8 +1,9 @@
 """The recipes: what is trained, in which order, at which rates.
 
 The order follows what was measured (docs/nano.md): small pictures first, four times cheaper,
-in which things keep their size in pixels; dense labels throughout; dials by their key points;
-then full pictures of every kind; then the decay.
+in which things keep their size in pixels; dense labels throughout; then full pictures of
+everything in turns with small ones of dials, because dials are read from small cut-outs; then
+the decay.
 """
 
 from __future__ import annotations
@@ -13,22 +14,30 @@ from dataclasses import dataclass
 from molmo_node.sim.scene import Kind
 from tools.nano_training.optimizer import Rates
 
-_SMALL: dict[Kind, float] = {"objects": 0.55, "clock": 0.2, "gauge": 0.2, "mixed": 0.05}
-_FULL: dict[Kind, float] = {"objects": 0.45, "clock": 0.2, "gauge": 0.17, "mixed": 0.18}
+
+@dataclass(frozen=True)
+class Turn:
+    """What one step draws: how many pictures of which size and kinds, with how many questions."""
+
+    side_px: int
+    pictures: int
+    mix: dict[Kind, float]
+    questions: int = 8
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of training at one picture size. `decays`: the rate falls to zero in it."""
+    """A stretch of training whose steps take turns. `decays`: the rate falls to zero in it."""
 
     name: str
     steps: int
-    side_px: int
-    pictures: int
-    mix: dict[Kind, float]
+    turns: tuple[Turn, ...]
     dense: float
-    questions: int = 8
     decays: bool = False
+
+    def turn_at(self, inside: int) -> Turn:
+        """The turn of a step that is `inside` steps into the stage."""
+        return self.turns[inside % len(self.turns)]
 
 
 @dataclass(frozen=True)
@@ -61,16 +70,20 @@ class Recipe:
         return sum(stage.steps for stage in self.stages)
 
 
+_SMALL = Turn(168, 24, {"objects": 0.55, "clock": 0.2, "gauge": 0.2, "mixed": 0.05}, questions=6)
+_DIALS = Turn(168, 24, {"objects": 0.15, "clock": 0.45, "gauge": 0.35, "mixed": 0.05}, questions=6)
+_FULL = Turn(336, 16, {"objects": 0.55, "clock": 0.1, "gauge": 0.1, "mixed": 0.25})
+
 FROM_NOTHING = Recipe(
     stages=(
-        Stage("small", 8_000, 168, 24, _SMALL, 0.5, questions=6),
-        Stage("full", 24_000, 336, 16, _FULL, 0.5),
-        Stage("settle", 6_000, 336, 16, _FULL, 0.25, decays=True),
+        Stage("small", 1_500, (_SMALL,), 0.5),
+        Stage("full", 30_000, (_FULL, _DIALS), 0.5),
+        Stage("settle", 6_000, (_FULL, _DIALS), 0.25, decays=True),
     ),
     peak=Rates(muon=0.01, adam=0.002),
 )
 FINE_TUNING = Recipe(
-    stages=(Stage("own pictures", 600, 336, 8, _FULL, 0.0, decays=True),),
+    stages=(Stage("own pictures", 600, (_FULL, _DIALS), 0.0, decays=True),),
     peak=Rates(muon=0.002, adam=0.0004),
     warmup_steps=20,
 )

@@ -25,7 +25,6 @@ WINDOW = 6  # patches
 class NanoConfig:
     """Widths and depths; the defaults are the shipped model."""
 
-    image_px: int = 336
     cell_width: int = 64
     vit_width: int = 128
     vit_depth: int = 3

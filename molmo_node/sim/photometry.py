@@ -25,8 +25,8 @@ def _grain_pool() -> tuple[Image, Image]:
 
 def expose(rng: random.Random, image: Image) -> Image:
     """Exposure, gamma and white balance by one table a channel."""
-    gain = rng.uniform(0.72, 1.2)
-    gamma = rng.uniform(0.75, 1.35) if rng.random() < 0.5 else 1.0
+    gain = rng.uniform(0.82, 1.15)  # more, and white would be gray
+    gamma = rng.uniform(0.8, 1.25) if rng.random() < 0.5 else 1.0
     warmth = [rng.uniform(0.91, 1.09) for _ in range(3)]
     ramp = np.arange(256)[:, None] * (gain * np.array(warmth)) / 255
     table = 255 * np.clip(ramp, 0, 1) ** gamma

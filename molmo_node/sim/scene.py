@@ -23,7 +23,10 @@ from molmo_node.sim.things import SIDE_COLORS, THINGS
 
 Kind = Literal["objects", "clock", "gauge", "mixed"]
 _NATURAL = {"banana": "yellow", "apple": "red", "cable": "black", "wrench": "gray"}
-_MIN_VISIBLE = 0.45  # of a thing's own area; below this it is neither there nor absent
+# a thing less visible than this is neither there nor absent:
+_MIN_VISIBLE = 0.45  # share of its own area
+_MIN_AREA_PX = 90
+_MIN_CONTRAST = 30.0  # distance of its mean colour from that around it, of 441
 
 
 @dataclass(frozen=True)
@@ -143,18 +146,26 @@ def add_things(
         thing = Thing(
             number, place.noun, place.color, SIDE_COLORS.get(place.noun, frozenset()), 0, 0
         )
-        scene.things.append(_settle(scene.instance_hw, thing, areas[number]))
+        scene.things.append(_settle(scene, thing, areas[number]))
 
 
-def _settle(instance_hw: Image, thing: Thing, area_px: int) -> Thing:
+def _settle(scene: Scene, thing: Thing, area_px: int) -> Thing:
     """Find the visible part's inner point, or mark the thing as hardly visible."""
-    mask = np.asarray(cv2.inRange(instance_hw, thing.number, thing.number), np.uint8)
-    visible = cv2.countNonZero(mask)
-    if visible < max(90, _MIN_VISIBLE * area_px):
+    whole = np.asarray(cv2.inRange(scene.instance_hw, thing.number, thing.number), np.uint8)
+    x, y, w, h = cv2.boundingRect(whole)
+    mask = whole[y : y + h, x : x + w]
+    if cv2.countNonZero(mask) < max(_MIN_AREA_PX, _MIN_VISIBLE * area_px):
         return replace(thing, is_clear=False)
-    x, y, w, h = cv2.boundingRect(mask)
-    inner_x, inner_y = inner_point(mask[y : y + h, x : x + w])
+    if _contrast(scene.image_hwc[y : y + h, x : x + w], mask) < _MIN_CONTRAST:
+        return replace(thing, is_clear=False)
+    inner_x, inner_y = inner_point(mask)
     return replace(thing, x_px=x + inner_x, y_px=y + inner_y)
+
+
+def _contrast(region: Image, mask: Image) -> float:
+    """How far a thing's mean colour is from the rest of its box."""
+    inside, around = cv2.mean(region, mask), cv2.mean(region, cv2.bitwise_not(mask))
+    return math.dist(inside[:3], around[:3])
 
 
 def enter_dial(scene: Scene, noun: str, dial: DrawnDial) -> None:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from molmo_node.sim.colors import COLORS
-from molmo_node.sim.scene import Scene, Thing, make_scene, matching
+from molmo_node.sim.objects import Light, Placed
+from molmo_node.sim.scene import Scene, Thing, add_things, make_scene, matching
+from molmo_node.sim.solids import View
 from molmo_node.sim.things import THINGS
 
 KINDS = ("objects", "clock", "gauge", "mixed")
@@ -115,6 +117,19 @@ def test_a_hardly_visible_thing_makes_the_question_unfair():
 
     assert matching(_scene_of(MUG, hidden), "", "mug") is None
     assert matching(_scene_of(MUG, hidden), "red", "mug") == [MUG]
+
+
+def test_a_thing_in_the_colour_of_its_background_is_not_asked_for():
+    gray, red = (120, 120, 120), (200, 20, 20)
+    clear = []
+    for rgb in (gray, red):
+        image = np.full((120, 120, 3), gray, np.uint8)
+        scene = Scene(image, np.zeros((120, 120), np.uint8))
+        place = Placed("circle", "gray", rgb, 60, 60, 30, 1)
+        add_things(random.Random(0), scene, [place], View(0.8), Light(0.0, -1.0, 0.0))
+        clear.append(scene.things[0].is_clear)
+
+    assert clear == [False, True]
 
 
 def test_the_scene_does_not_touch_the_global_generators():

@@ -177,10 +177,16 @@ def enter_dial(scene: Scene, noun: str, dial: DrawnDial) -> None:
 
 
 def _add_dial(rng: random.Random, scene: Scene, noun: str, share: tuple[float, float]) -> None:
-    """A dial of a random size (share of the picture's short side), place, roll and tilt."""
+    """A dial of a random size (share of the picture's short side), place, roll and tilt; none
+    where no place is free."""
     height, width = scene.image_hwc.shape[:2]
     radius = min(width, height) * rng.uniform(*share) / 2
-    x, y = (rng.uniform(radius, side - radius) for side in (width, height))
+    for _ in range(8):
+        x, y = (rng.uniform(radius, side - radius) for side in (width, height))
+        if _is_free(scene, x, y, 1.2 * radius):
+            break
+    else:
+        return
     roll = rng.gauss(0, 0.07) if rng.random() < 0.85 else rng.gauss(0, 0.6)
     plane = seen_plane(rng, x, y, radius * 0.9, roll, 0.2)
     if noun == "clock":
@@ -199,7 +205,7 @@ def make_scene(seed: int, kind: Kind, width: int = 336, height: int = 336) -> Sc
 
     Args:
         kind: "objects": 1 to 9 things; "clock" or "gauge": one dial that fills 45 to 100 % of
-            the short side; "mixed": dials of 28 to 50 % among things.
+            the short side; "mixed": dials of 22 to 50 %, but of at least 60 px, among things.
         width, height: 112 to 1024 px.
     """
     rng = random.Random(seed)
@@ -208,21 +214,24 @@ def make_scene(seed: int, kind: Kind, width: int = 336, height: int = 336) -> Sc
     view, light = View(rng.uniform(0.5, 1.15), rng.uniform(4.5, 12)), pick_light(rng)
     if kind == "mixed":
         for noun in rng.choice((("clock",), ("gauge",), ("clock", "gauge"))):
-            _add_dial(rng, scene, noun, (0.28, 0.5))
+            _add_dial(rng, scene, noun, (max(0.22, 60 / min(width, height)), 0.5))
     elif kind != "objects":
         _add_dial(rng, scene, kind, (0.45, 1.0))
     if kind in ("objects", "mixed"):
         roominess = min(1.0, width * height / 336**2)
         most = max(3, round((9 if kind == "objects" else 5) * roominess))
         places = _pick_places(rng, width, height, rng.randint(1, most))
-        add_things(rng, scene, [p for p in places if _is_free(scene, p)], view, light)
+        add_things(rng, scene, _clear_of_dials(scene, places), view, light)
     scene.image_hwc = photograph(rng, scene.image_hwc)
     return scene
 
 
-def _is_free(scene: Scene, place: Placed) -> bool:
-    """Whether a place keeps clear of the dials drawn before."""
-    reach = int(place.radius_px * 1.3)
-    x, y = int(place.x_px), int(place.y_px)
-    region = scene.instance_hw[max(0, y - reach) : y + reach, max(0, x - reach) : x + reach]
-    return not region.any()
+def _clear_of_dials(scene: Scene, places: list[Placed]) -> list[Placed]:
+    return [p for p in places if _is_free(scene, p.x_px, p.y_px, 1.3 * p.radius_px)]
+
+
+def _is_free(scene: Scene, x_px: float, y_px: float, reach_px: float) -> bool:
+    """Whether nothing has been drawn in a square around a place."""
+    left, top = (max(0, int(v - reach_px)) for v in (x_px, y_px))
+    right, bottom = int(x_px + reach_px), int(y_px + reach_px)
+    return not scene.instance_hw[top:bottom, left:right].any()

@@ -57,6 +57,14 @@ def test_every_clear_things_point_lies_in_its_own_mask():
     assert all(inside)
 
 
+def test_no_dial_covers_another_ones_centre():
+    for seed in range(60):
+        scene = make_scene(seed, "mixed")
+        for thing in scene.things:
+            if thing.noun in ("clock", "gauge"):
+                assert scene.instance_hw[int(thing.y_px), int(thing.x_px)] == thing.number
+
+
 def test_all_things_and_colors_appear():
     things = [t for seed in range(150) for t in make_scene(seed, "objects", 252, 252).things]
 

@@ -76,7 +76,7 @@ _FULL = Turn(336, 16, {"objects": 0.55, "clock": 0.1, "gauge": 0.1, "mixed": 0.2
 
 FROM_NOTHING = Recipe(
     stages=(
-        Stage("small", 1_000, (_SMALL,), 0.5),
+        Stage("small", 800, (_SMALL,), 0.5),
         Stage("full", 30_000, (_FULL, _DIALS), 0.5),
         Stage("settle", 6_000, (_FULL, _DIALS), 0.25, decays=True),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from molmo_node.errors import ModelError
@@ -21,15 +21,14 @@ def load_network(path: Path = WEIGHTS) -> Nano:
     """
     try:
         tensors = load_file(path)
-    except (OSError, ValueError) as exc:
+    except (OSError, SafetensorError) as exc:
         raise ModelError(
             f"{path}: molmo-nano's weights cannot be read ({exc})",
             hint="install molmo_node again, or name the file that tools/train_nano.py exported",
         ) from exc
-    with torch.device("meta"):
-        model = Nano()
+    model = Nano()
     try:
-        model.load_state_dict({name: t.float() for name, t in tensors.items()}, assign=True)
+        model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except RuntimeError as exc:
         raise ModelError(
             f"{path}: the file is not of this molmo-nano's shape",

@@ -113,6 +113,20 @@ def _needle(rng: random.Random, angle_rad: float, ink: Rgb, radius: float) -> Ha
     return Hand(angle_rad, radius * rng.uniform(0.72, 1.0), tail, width, rng.choice(_NEEDLES), rgb)
 
 
+def _draw_counterweight(rng: random.Random, plane: DialPlane, image: Image, needle: Hand) -> None:
+    """A disc or a broad paddle behind the pivot, on two needles in three; it is not the tip."""
+    back, kind = -direction(needle.angle_rad), rng.random()
+    if kind < 0.25:
+        disc = circle(rng.uniform(0.04, 0.08), 20)
+        plane.fill(image, [disc + back * needle.tail], needle.rgb)
+    elif kind < 0.65:
+        length, near, far = rng.uniform(0.2, 0.48), rng.uniform(0.02, 0.05), rng.uniform(0.03, 0.08)
+        side = np.array((-back[1], back[0]))
+        end = back * length
+        paddle = np.stack((side * near, end + side * far, end - side * far, -side * near))
+        plane.fill(image, [paddle], needle.rgb)
+
+
 def draw_gauge(
     rng: random.Random, image: Image, plane: DialPlane, scale: GaugeScale, fraction: float
 ) -> DrawnDial:
@@ -130,9 +144,7 @@ def draw_gauge(
     needle = _needle(rng, scale.angle_rad(fraction), paint.ink, radius)
     shadow = rng.uniform(0.01, 0.04) if rng.random() < 0.3 else 0.0
     draw_hand(plane, image, needle, shadow)
-    if rng.random() < 0.35:  # counterweight
-        weight = circle(rng.uniform(0.04, 0.07), 20)
-        plane.fill(image, [weight - direction(needle.angle_rad) * needle.tail], needle.rgb)
+    _draw_counterweight(rng, plane, image, needle)
     hub_rgb = needle.rgb if rng.random() < 0.5 else toned(paint.case, 0.9)
     draw_hub(rng, plane, image, rng.uniform(0.05, 0.12), hub_rgb)
     if rng.random() < 0.3:

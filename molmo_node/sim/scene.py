@@ -182,7 +182,9 @@ def _add_dial(rng: random.Random, scene: Scene, noun: str, share: tuple[float, f
     height, width = scene.image_hwc.shape[:2]
     radius = min(width, height) * rng.uniform(*share) / 2
     for _ in range(8):
-        x, y = (rng.uniform(radius, side - radius) for side in (width, height))
+        room = [max(side / 2 - radius, 0.04 * side) for side in (width, height)]
+        x = width / 2 + rng.uniform(-room[0], room[0])
+        y = height / 2 + rng.uniform(-room[1], room[1])
         if _is_free(scene, x, y, 1.2 * radius):
             break
     else:
@@ -204,8 +206,8 @@ def make_scene(seed: int, kind: Kind, width: int = 336, height: int = 336) -> Sc
     """One scene, the same for the same arguments on every machine of one OpenCV version.
 
     Args:
-        kind: "objects": 1 to 9 things; "clock" or "gauge": one dial that fills 45 to 100 % of
-            the short side; "mixed": dials of 22 to 50 %, but of at least 60 px, among things.
+        kind: "objects": 1 to 9 things; "clock" or "gauge": one dial of 45 to 110 % of the
+            short side; "mixed": dials of 22 to 50 %, but of at least 60 px, among things.
         width, height: 112 to 1024 px.
     """
     rng = random.Random(seed)
@@ -216,7 +218,7 @@ def make_scene(seed: int, kind: Kind, width: int = 336, height: int = 336) -> Sc
         for noun in rng.choice((("clock",), ("gauge",), ("clock", "gauge"))):
             _add_dial(rng, scene, noun, (max(0.22, 60 / min(width, height)), 0.5))
     elif kind != "objects":
-        _add_dial(rng, scene, kind, (0.45, 1.0))
+        _add_dial(rng, scene, kind, (0.45, 1.1))
     if kind in ("objects", "mixed"):
         roominess = min(1.0, width * height / 336**2)
         most = max(3, round((9 if kind == "objects" else 5) * roominess))

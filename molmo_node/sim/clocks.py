@@ -39,7 +39,7 @@ class DialTime:
 class DrawnDial:
     """A drawn dial's truth in pixels.
 
-    `keys_xy` is ``(5, 2) float32``. Clock: centre, 12, 3, hour tip, minute tip. Gauge: centre,
+    `keys_xy` is ``(5, 2) float32``. Clock: centre, 12, 3, minute tip, hour tip. Gauge: centre,
     first mark, middle of the scale, last mark, needle tip. `case_xy` is the case's outline;
     `color_names` are what a person might call its colours.
     """
@@ -143,5 +143,5 @@ def draw_clock(rng: random.Random, image: Image, plane: DialPlane, time: DialTim
     draw_hub(rng, plane, image, rng.uniform(0.03, 0.07), hands[0].rgb)
     if rng.random() < 0.3:
         draw_glare(rng, plane, image)
-    keys = np.stack((np.zeros(2), (0.0, -0.92), (0.92, 0.0), hands[0].tip, hands[1].tip))
+    keys = np.stack((np.zeros(2), (0.0, -0.92), (0.92, 0.0), hands[1].tip, hands[0].tip))
     return DrawnDial(plane.to_pixels(keys), plane.to_pixels(case), paint.color_names)

@@ -22,7 +22,7 @@ def at(angle_deg: float, radius: float = 100.0) -> tuple[float, float]:
 
 def clock_keys(hour: float, minute: float, hour_error_deg: float = 0.0) -> np.ndarray:
     hour_deg = (hour % 12 + minute / 60) * 30 + hour_error_deg
-    return np.array([(200, 150), at(0), at(90), at(hour_deg, 50), at(minute * 6, 80)])
+    return np.array([(200, 150), at(0), at(90), at(minute * 6, 80), at(hour_deg, 50)])
 
 
 @given(st.integers(0, 11), st.integers(0, 59))

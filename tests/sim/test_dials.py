@@ -36,7 +36,7 @@ def test_a_level_clocks_key_points_show_its_time(seed):
 
     dial = draw_clock(random.Random(seed), image, LEVEL, DialTime(4, 30, 0))
 
-    centre, twelve, three, hour, minute = dial.keys_xy
+    centre, twelve, three, minute, hour = dial.keys_xy
     assert angle_of(twelve, centre) == pytest.approx(0, abs=0.1)
     assert angle_of(three, centre) == pytest.approx(90, abs=0.1)
     assert angle_of(hour, centre) == pytest.approx(135, abs=0.1)

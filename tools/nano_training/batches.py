@@ -120,8 +120,8 @@ def _part_labels(scene: Scene, side: int) -> NDArray[np.int64]:
     parts = np.zeros((side, side), np.uint8)
     for dial in [truth.dial for truth in (*scene.clocks, *scene.gauges)]:
         cv2.fillPoly(parts, [np.round(dial.case_xy).astype(np.int32)], 1)
-    lines = [(c.dial.keys_xy[0], c.dial.keys_xy[3], 2) for c in scene.clocks]
-    lines += [(c.dial.keys_xy[0], c.dial.keys_xy[4], 3) for c in scene.clocks]
+    lines = [(c.dial.keys_xy[0], c.dial.keys_xy[4], 2) for c in scene.clocks]
+    lines += [(c.dial.keys_xy[0], c.dial.keys_xy[3], 3) for c in scene.clocks]
     lines += [(g.dial.keys_xy[0], g.dial.keys_xy[4], 4) for g in scene.gauges]
     for start, end, part in lines:
         ends = [tuple(round(float(v)) for v in point) for point in (start, end)]

@@ -44,8 +44,8 @@ class ClockLabel(_Strict):
     center: PointXY
     twelve: PointXY
     three: PointXY
-    hour_tip: PointXY
     minute_tip: PointXY
+    hour_tip: PointXY
 
 
 class GaugeLabel(_Strict):

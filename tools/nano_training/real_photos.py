@@ -144,13 +144,13 @@ def score_dials(engine: NanoEngine, labels: Path) -> list[PhotoRow]:
 
 def _dial_figures(item: dict[str, Any], time: Any, value: float | None,
                   points: list[tuple[float, float]], truth: list[Any]):  # fmt: skip
-    reach = _NEAR * 2 * _radius(item)
+    reach, is_clock = _NEAR * 2 * _radius(item), item["kind"] in ("clock", "watch")
     near = [
         float(len(points) == 5 and np.hypot(*(np.array(points[i]) - t)) <= reach)
-        for i, t in zip((0, 4), truth, strict=True)
+        for i, t in zip((0, 3 if is_clock else 4), truth, strict=True)
     ]
     figures = {"photo_centre_near": near[0], "photo_tip_near": near[1]}
-    if item["kind"] in ("clock", "watch"):
+    if is_clock:
         apart = minutes_apart(_clock_minutes(item["reading"]), time[:2]) if time else 360
         figures["photo_clock_within_1_min"] = float(apart <= 1)
         figures["photo_clock_within_5_min"] = float(apart <= 5)

@@ -11,7 +11,7 @@ _TURN = 2 * math.pi
 
 
 def _unit_face(keys_xy: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Both hands on the face's own axes, by the affine map that centre, 12 and 3 fix."""
+    """Minute and hour hand on the face's own axes, by the affine map that centre, 12 and 3 fix."""
     centre, twelve, three = keys_xy[:3]
     axes = np.stack((three - centre, centre - twelve), 1)
     if abs(float(np.linalg.det(axes))) < 25.0:  # px²: the three lie in a line
@@ -26,7 +26,7 @@ def clock_time(keys_xy: NDArray[np.float64]) -> tuple[int, int, float] | None:
     comes nearest to the hour hand seen.
 
     Args:
-        keys_xy: ``(5, 2)``: centre, 12, 3, hour tip, minute tip, in pixels.
+        keys_xy: ``(5, 2)``: centre, 12, 3, minute tip, hour tip, in pixels.
 
     Returns:
         Hour 0 to 11, minute 0 to 59, and by how many degrees the hour hand misses that time
@@ -35,7 +35,7 @@ def clock_time(keys_xy: NDArray[np.float64]) -> tuple[int, int, float] | None:
     hands = _unit_face(keys_xy)
     if hands is None:
         return None
-    hour_rad, minute_rad = (math.atan2(x, y * -1) % _TURN for x, y in hands)
+    minute_rad, hour_rad = (math.atan2(x, y * -1) % _TURN for x, y in hands)
     minutes = minute_rad * 30 / math.pi
     exact_hours = hour_rad * 6 / math.pi
     hour = round(exact_hours - minutes / 60) % 12

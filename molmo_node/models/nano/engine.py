@@ -26,7 +26,7 @@ from molmo_node.models.nano.words import Phrase, parse_phrase, what_can_be_asked
 
 _CLOSER = 1.4  # side of the second look at a dial, in diameters of what the first look saw
 _CLOSER_PX = 168  # dials are learned at this size four times as often as at the full one
-_CLOCK_LABELS = ("center", "twelve", "three", "hour hand", "minute hand")
+_CLOCK_LABELS = ("center", "twelve", "three", "minute hand", "hour hand")
 _GAUGE_LABELS = ("center", "first mark", "middle mark", "last mark", "needle")
 
 

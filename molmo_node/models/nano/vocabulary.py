@@ -12,9 +12,8 @@ _FIRST_NOUN = _FIRST_COLOR + len(COLORS) + 1
 SIZE = _FIRST_NOUN + len(NOUNS) + 1
 
 MAX_POINTS = 12
-KEY_POINTS = (
-    5  # centre, 12 | first mark, 3 | middle mark, hour tip | last mark, minute | needle tip
-)
+# clock: centre, 12, 3, minute tip, hour tip; gauge: centre, first, middle and last mark, tip
+KEY_POINTS = 5
 
 
 def question_tokens(task: int, phrase: Phrase) -> tuple[int, int, int]:

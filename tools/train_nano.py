@@ -34,6 +34,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--run", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--data", type=Path, metavar="LABELS_JSON")
+    parser.add_argument(
+        "--start-from", type=Path, metavar="FILE", help="exported weights, where a run was lost"
+    )
     parser.add_argument("--export", type=Path, metavar="FILE")
     parser.add_argument("--until-step", type=int, default=1 << 40, metavar="STEP")
     parser.add_argument("--cpu-minutes", type=float, default=1e9, metavar="MINUTES")
@@ -60,10 +63,11 @@ def _make_run(args: argparse.Namespace, stop: list[int]) -> Run:
     )
     run = Run(args.run, torch.device(args.device), limits, _print_row)
     run.should_stop = lambda: bool(stop)
+    run.start_from, run.keeps_progress = args.start_from, args.start_from is not None
     if args.data:
         run.recipe = FINE_TUNING
         run.maker = OwnBatches(read_labels(args.data), FINE_TUNING.stages[0])
-        run.start_from = WEIGHTS
+        run.start_from, run.keeps_progress = args.start_from or WEIGHTS, False
     run.limits = limits.up_to(run.recipe.total_steps)
     return run
 

@@ -77,15 +77,29 @@ def test_an_exported_file_answers_as_the_averaged_weights(tmp_path):
     model = Nano()
     optimizer = Optimizer(model)
     optimizer.average["query.bias"].fill_(0.25)
-    checkpoint.save(tmp_path, model, optimizer, checkpoint.Progress())
+    checkpoint.save(tmp_path, model, optimizer, checkpoint.Progress(step=70, pictures=9))
 
     digest = checkpoint.export(tmp_path, tmp_path / "nano.safetensors")
     shipped = load_network(tmp_path / "nano.safetensors")
 
     assert len(digest) == 64
+    assert checkpoint.exported_progress(tmp_path / "nano.safetensors").step == 70
     assert bool((shipped.query.bias == 0.25).all())
     assert torch.allclose(shipped.stem.weight, model.stem.weight, atol=1e-3)
     assert (tmp_path / "nano.safetensors").stat().st_size < 16 * 1024**2
+
+
+def test_a_lost_run_goes_on_from_its_exported_weights(tmp_path):
+    model = Nano()
+    checkpoint.save(tmp_path, model, Optimizer(model), checkpoint.Progress(step=70, pictures=9))
+    checkpoint.export(tmp_path, tmp_path / "nano.safetensors")
+    limits = Limits(until_step=70, cpu_s=1e9, drawing_processes=0)
+
+    run = Run(tmp_path / "new", torch.device("cpu"), limits, lambda row: None, TINY, tiny_batch)
+    run.start_from, run.keeps_progress = tmp_path / "nano.safetensors", True
+    progress = run.go_on()
+
+    assert (progress.step, progress.pictures) == (70, 9)
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):

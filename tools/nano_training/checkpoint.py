@@ -89,6 +89,8 @@ def read_curve(folder: Path) -> list[dict[str, Any]]:
 def export(folder: Path, path: Path) -> str:
     """Write the averaged weights in half precision, as `models/nano/weights.py` reads them.
 
+    They carry the run's progress, so that a run whose folder was lost can go on from them.
+
     Returns:
         The file's SHA-256, which tests/nano/test_weights.py records.
 
@@ -102,5 +104,19 @@ def export(folder: Path, path: Path) -> str:
     with safe_open(source, framework="pt") as file:
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
         tensors = {name[len(prefix) :]: file.get_tensor(name).half() for name in names}
-    save_file(tensors, path)
+        metadata = {"progress": file.metadata()["progress"]}
+    save_file(tensors, path, metadata=metadata)
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def exported_progress(path: Path) -> Progress:
+    """How far the run was that `export` wrote this file from.
+
+    Raises:
+        ConfigError: the file does not say.
+    """
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+    if "progress" not in metadata:
+        raise ConfigError(f"{path}: the file does not say how far its training was")
+    return Progress(**json.loads(metadata["progress"]))

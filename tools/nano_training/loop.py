@@ -111,7 +111,11 @@ def _cpu_s() -> float:
 
 @dataclass
 class Run:
-    """A run in its folder; `on_row` is told of every new row of the curve."""
+    """A run in its folder; `on_row` is told of every new row of the curve.
+
+    A new run starts from the weights in `start_from`, with `keeps_progress` at the step at
+    which they were exported; a folder with a checkpoint always goes on from that.
+    """
 
     folder: Path
     device: torch.device
@@ -120,6 +124,7 @@ class Run:
     recipe: Recipe = FROM_NOTHING
     maker: BatchMaker = recipe_batch
     start_from: Path | None = None
+    keeps_progress: bool = False
     config: NanoConfig = field(default_factory=NanoConfig)
     should_stop: Callable[[], bool] = lambda: False
 
@@ -136,6 +141,8 @@ class Run:
         model.to(self.device).train().requires_grad_(True)
         optimizer = Optimizer(model)
         progress = checkpoint.load(self.folder, model, optimizer)
+        if self.start_from and self.keeps_progress and progress.step == 0:
+            progress = checkpoint.exported_progress(self.start_from)
         source = batches(self.maker, progress.seed, progress.step, self.limits.drawing_processes)
         with contextlib.closing(source):
             progress = self._loop(model, optimizer, progress, source)

@@ -208,7 +208,7 @@ def make_scene(seed: int, kind: Kind, width: int = 336, height: int = 336) -> Sc
     Args:
         kind: "objects": 1 to 9 things; "clock" or "gauge": one dial of 45 to 110 % of the
             short side; "mixed": dials of 22 to 50 %, but of at least 60 px, among things.
-        width, height: 112 to 1024 px.
+        width, height: 84 to 1024 px.
     """
     rng = random.Random(seed)
     image = background(rng, width, height)

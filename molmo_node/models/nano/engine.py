@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -40,6 +41,25 @@ class NanoFrame:
     seen: Encoded
     scale: float
     encode_ms: float
+
+
+@dataclass
+class _Cost:
+    """What one answer took; a second look counts as decoding."""
+
+    encode_ms: float
+    decode_ms: float
+    forwards: int
+    looks: int = 1
+
+    def entered(self, reply: Reply) -> Reply:
+        """The reply with its cost."""
+        total_ms = self.encode_ms + self.decode_ms
+        return msgspec.structs.replace(
+            reply,
+            timing_ms=Timing(prefill=self.encode_ms, decode=self.decode_ms, total=total_ms),
+            work=Work(decode_forwards=self.forwards, vision_forwards=self.looks, crops=self.looks),
+        )
 
 
 class NanoEngine:
@@ -97,18 +117,17 @@ class NanoEngine:
         if not isinstance(frame, NanoFrame):
             raise ModelError("the picture was encoded by another engine")
         understood = [_understood(question) for question in questions]
-        asked = [index for index, item in enumerate(understood) if not isinstance(item, Reply)]
-        tokens = [understood[index] for index in asked]
-        replies = [item if isinstance(item, Reply) else Reply() for item in understood]
-        if not asked:
+        tokens = {i: item for i, item in enumerate(understood) if isinstance(item, tuple)}
+        replies = [Reply() if isinstance(item, tuple) else item for item in understood]
+        if not tokens:
             return replies
-        started = time.perf_counter()
+        started, asked = time.perf_counter(), list(tokens)
         answers, forwards = self._point(
-            frame, [t for t in tokens if not isinstance(t, Reply)], lambda n: is_cancelled(asked[n])
+            frame, list(tokens.values()), lambda number: is_cancelled(asked[number])
         )
         decode_ms = (time.perf_counter() - started) * 1e3
-        cost = (decode_ms, forwards)
         for index, answer in zip(asked, answers, strict=True):
+            cost = _Cost(frame.encode_ms, decode_ms, forwards)
             replies[index] = self._reply(frame, questions[index], answer, cost)
         return replies
 
@@ -126,34 +145,16 @@ class NanoEngine:
             answer.points_xy = [(x / frame.scale, y / frame.scale) for x, y in answer.points_xy]
         return answers, forwards
 
-    def _reply(
-        self, frame: NanoFrame, question: Question, answer: Pointed, cost: tuple[float, int]
-    ) -> Reply:
-        decode_ms, forwards = cost
-        vision = 1
+    def _reply(self, frame: NanoFrame, question: Question, answer: Pointed, cost: _Cost) -> Reply:
         if question.task in ("point", "count"):
-            reply = _pointing_reply(frame, question, answer)
-        else:
-            closer = self._look_closer(frame, question, answer)
-            vision += closer is not answer
-            forwards += vocabulary.KEY_POINTS if closer is not answer else 0
-            reply = _reading_reply(frame, question, closer)
-        timing = Timing(
-            prefill=frame.encode_ms, decode=decode_ms, total=frame.encode_ms + decode_ms
-        )
-        work = Work(decode_forwards=forwards, vision_forwards=vision, crops=vision)
-        return Reply(
-            text=reply.text,
-            points=reply.points,
-            count=reply.count,
-            time=reply.time,
-            value=reply.value,
-            unit=reply.unit,
-            data=reply.data,
-            no_answer=reply.no_answer,
-            timing_ms=timing,
-            work=work,
-        )
+            return cost.entered(_pointing_reply(frame, question, answer))
+        started = time.perf_counter()
+        closer = self._look_closer(frame, question, answer)
+        if closer is not answer:
+            cost.looks += 1
+            cost.forwards += vocabulary.KEY_POINTS
+            cost.decode_ms += (time.perf_counter() - started) * 1e3
+        return cost.entered(_reading_reply(frame, question, closer))
 
     def _look_closer(self, frame: NanoFrame, question: Question, answer: Pointed) -> Pointed:
         """Read a dial again from a picture of its own, cut out of the frame as it was given."""

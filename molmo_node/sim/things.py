@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from molmo_node.sim.colors import Rgb, pick_rgb, toned
 from molmo_node.sim.paint import Part, Points
@@ -18,7 +19,7 @@ from molmo_node.sim.solids import View, cuboid, hull, revolved
 Maker = Callable[[random.Random, Rgb, View], list[Part]]
 
 
-def _lying(view: View, outline: object, yaw_rad: float, z: float = 0.0) -> Points:
+def _lying(view: View, outline: ArrayLike, yaw_rad: float, z: float = 0.0) -> Points:
     """A flat outline laid on the table, turned by `yaw_rad`."""
     plane = np.asarray(outline, np.float64)
     cosine, sine = math.cos(yaw_rad), math.sin(yaw_rad)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 
 from molmo_node.errors import ModelError
 from molmo_node.messages import Point, Question
+from molmo_node.models.answers import count_in, percent_points, time_in
 from molmo_node.models.engine import Engine
 
 pytestmark = pytest.mark.model
@@ -76,11 +75,21 @@ def test_a_question_is_answered_the_same_alone_and_among_others(engine):
             assert first.y_px == pytest.approx(second.y_px, abs=0.05)
 
 
-def test_the_text_form_carries_the_points_in_percent(engine):
-    reply = engine.ask(engine.encode(PICTURE), [Question.count("objects")])[0]
+def test_the_shared_parser_reads_the_text_back(engine):
+    count, clock = engine.ask(
+        engine.encode(PICTURE), [Question.count("objects"), Question.read_clock()]
+    )
 
-    x_pct = [float(v) for v in re.findall(r'x\d*="([\d.]+)"', reply.text)]
-    assert x_pct == pytest.approx([p.x_px / 200 * 100 for p in reply.points], abs=0.051)
+    for reply in (count, clock):
+        read = percent_points(reply.text, 200, 120)
+        assert len(read) == len(reply.points)
+        for first, second in zip(read, reply.points, strict=True):
+            assert first.x_px == pytest.approx(second.x_px, abs=0.11)
+            assert first.y_px == pytest.approx(second.y_px, abs=0.07)
+    assert count_in(count.text) == count.count
+    if clock.time:
+        read_time = time_in(clock.text)
+        assert (read_time.hour, read_time.minute, read_time.second) == clock.time
 
 
 def test_the_picture_is_not_changed_and_a_wrong_one_is_refused(engine):

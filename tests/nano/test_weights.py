@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from molmo_node.errors import ModelError
+from molmo_node.errors import ConfigError, ModelError
 
 pytestmark = pytest.mark.model
 torch = pytest.importorskip("torch")
@@ -12,6 +12,7 @@ from safetensors.torch import save_file  # noqa: E402
 
 from molmo_node.models.nano import NanoEngine  # noqa: E402
 from molmo_node.models.nano.network import Nano, NanoConfig  # noqa: E402
+from molmo_node.models.registry import load_engine  # noqa: E402
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -39,3 +40,19 @@ def test_the_network_has_the_size_that_was_promised():
     count = sum(value.numel() for value in Nano().parameters())
 
     assert 2_000_000 < count < 6_000_000
+
+
+def test_the_table_of_engines_loads_it_from_a_file(tmp_path):
+    path = tmp_path / "own.safetensors"
+    save_file(Nano().state_dict(), path)
+    told = []
+
+    engine = load_engine(f"nano:{path}", device="cpu", progress=told.append)
+
+    assert engine.name == "molmo-nano"
+    assert told == [100.0]
+
+
+def test_another_device_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="CPU"):
+        load_engine("nano", device="cuda:0")

@@ -121,3 +121,14 @@ def test_text_of_one_point_many_points_and_none():
         " shows a total of 2."
     )
     assert count_text([], 100, 100, "mugs") == "There are none."
+
+
+def test_what_was_named_is_held_back_near_it_and_not_far_away():
+    torch.manual_seed(1)
+    model = Nano().eval()
+    seen = model.encode(torch.zeros(1, 3, 168, 168))
+
+    belonging = model.belonging(seen, torch.tensor([[0]]))[0, 0].view(12, 12)
+
+    assert belonging[0, 0] > belonging[0, 4] > belonging[11, 11]
+    assert belonging[11, 11] < 0.01

@@ -9,6 +9,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from molmo_node.models.nano.network import Encoded, Nano, Text
+from molmo_node.models.nano.vocabulary import ASK_READ
 from tools.nano_training.batches import Batch, Targets
 
 
@@ -44,11 +45,22 @@ def losses(model: Nano, batch: Batch, weights: LossWeights) -> dict[str, Tensor]
     text = Text(batch.ids, batch.steps, batch.chosen, mask)
     hidden, _ = model.decode(seen, seen.past, text)
     goal = batch.targets
-    logits = model.patch_logits(hidden, seen.patches).float()
+    belonging = model.belonging(seen, batch.chosen)
+    logits = model.patch_logits(hidden, seen.patches, _before(batch) @ belonging)
     out = {"stop": weights.stop * _stop_loss(model, hidden, logits, goal)}
     out.update(_point_losses(model, seen, hidden, logits, goal, weights))
     out.update(_dense_losses(model, seen, goal, weights.dense))
     return out
+
+
+def _before(batch: Batch) -> Tensor:
+    """Which points were named before each token of a pointing answer: ``(batch, t, t) float``.
+
+    Key points hold nothing back: two hands may end in one patch.
+    """
+    visible = text_mask(batch.question, 0)[:, 0]
+    reads = (visible & (batch.ids == ASK_READ)[:, None]).any(-1, keepdim=True)
+    return (visible & (batch.chosen >= 0)[:, None] & ~reads).float()
 
 
 def _stop_loss(model: Nano, hidden: Tensor, logits: Tensor, goal: Targets) -> Tensor:

@@ -46,9 +46,10 @@ def point(
     seen = _repeated(seen, len(questions))
     text = Text(ids, torch.zeros_like(ids), torch.full_like(ids, -1), _question_mask(seen))
     hidden, past = model.decode(seen, seen.past, text)
-    taken = torch.zeros(seen.patches.shape[:2], dtype=torch.bool)
+    reads = torch.tensor([[tokens[0] == vocabulary.ASK_READ] for tokens in questions])
+    named = torch.zeros(seen.patches.shape[:2])
     for step in range(vocabulary.MAX_POINTS):
-        chosen = _next_points(model, seen, hidden[:, -1], taken, questions, answers, stop_above)
+        chosen = _next_points(model, seen, hidden[:, -1], named, questions, answers, stop_above)
         for index, answer in enumerate(answers):
             answer.is_done = answer.is_done or is_cancelled(index)
         if all(answer.is_done for answer in answers):
@@ -56,6 +57,7 @@ def point(
         if step + 1 == vocabulary.MAX_POINTS:
             break
         row = chosen.unsqueeze(1)
+        named = named + model.belonging(seen, row)[:, 0].masked_fill(reads, 0.0)
         text = Text(torch.full_like(row, vocabulary.POINT), torch.full_like(row, step), row, None)
         hidden, past = model.decode(seen, past, text)
     return answers, vocabulary.MAX_POINTS
@@ -75,15 +77,13 @@ def _question_mask(seen: Encoded) -> Tensor:
     return torch.cat((words.new_ones(3, image_tokens), words), 1)[None, None]
 
 
-def _next_points(model: Nano, seen: Encoded, hidden: Tensor, taken: Tensor,
+def _next_points(model: Nano, seen: Encoded, hidden: Tensor, named: Tensor,
                  questions: Sequence[Tokens], answers: list[Pointed],
                  stop_above: float) -> Tensor:  # fmt: skip
     """Enter one point, or the end, into each answer that is not done; the chosen patches."""
-    logits = model.patch_logits(hidden.unsqueeze(1), seen.patches)[:, 0].float()
+    logits = model.patch_logits(hidden.unsqueeze(1), seen.patches, named.unsqueeze(1))[:, 0]
     stop_p = model.stop_logit(hidden, logits).sigmoid()
-    logits = logits.masked_fill(taken, -torch.inf)
     patch_p, chosen = logits.softmax(-1).max(-1)
-    taken.scatter_(1, chosen.unsqueeze(1), True)
     xy = _places(model, seen, hidden, chosen)
     for index, answer in enumerate(answers):
         if answer.is_done:

@@ -30,6 +30,7 @@ class NanoConfig:
     vit_depth: int = 3
     vit_heads: int = 4
     key_width: int = 192
+    same_width: int = 32
     width: int = 224
     depth: int = 4
     heads: int = 7
@@ -84,6 +85,8 @@ class Nano(nn.Module):
         self.query = nn.Linear(cfg.width, cfg.key_width)
         self.key = nn.Linear(cfg.key_width, cfg.key_width)
         self.stop = nn.Linear(cfg.width, 1)
+        self.same = nn.Linear(cfg.key_width, cfg.same_width)
+        self.same_terms = nn.Parameter(torch.tensor((1.0, -3.0, 3.0)))  # bias, fall, gain
         self.cell_norm = Norm(cfg.cell_width)
         self.cell_query = nn.Linear(cfg.width + cfg.key_width, cfg.cell_width)
         self.cell_key = nn.Linear(cfg.cell_width, cfg.cell_width)
@@ -175,11 +178,41 @@ class Nano(nn.Module):
         middle = torch.full_like(at_patch, columns / 4)
         return torch.where((text.chosen >= 0).unsqueeze(-1), at_patch, middle)
 
-    def patch_logits(self, hidden: Tensor, patches: Tensor) -> Tensor:
-        """``(batch, tokens, width)`` and ``(batch, patches, key_width)`` → scores of patches."""
+    def belonging(self, seen: Encoded, chosen: Tensor) -> Tensor:
+        """How much each patch belongs to the thing that a chosen patch shows, 0 to 1.
+
+        Alike and near: two mugs look the same and stand apart.
+
+        Args:
+            chosen: ``(batch, n) int64``; the row of a negative one is meaningless.
+
+        Returns:
+            ``(batch, n, patches)``.
+        """
+        every = self.same(seen.patches)
+        alike = _gather(every, chosen.clamp(min=0)) @ every.transpose(1, 2)
+        place = torch.arange(every.shape[1], device=chosen.device)
+        across = (chosen % seen.columns).unsqueeze(-1) - place % seen.columns
+        down = (chosen // seen.columns).unsqueeze(-1) - place // seen.columns
+        bias, fall, _ = self.same_terms.unbind()
+        apart = (across.square() + down.square()).float() * nn.functional.softplus(fall)
+        scores: Tensor = alike.float() / math.sqrt(self.config.same_width) + bias - apart
+        return scores.sigmoid()
+
+    def patch_logits(self, hidden: Tensor, patches: Tensor, named: Tensor) -> Tensor:
+        """Scores of patches; what has been named already is held back.
+
+        Args:
+            hidden: ``(batch, tokens, width)``.
+            patches: ``(batch, patches, key_width)``.
+            named: ``(batch, tokens, patches)``, the sum of `belonging` over the points before.
+
+        Returns:
+            ``(batch, tokens, patches) float32``.
+        """
         query, key = self.query(hidden), self.key(patches)
-        scores: Tensor = query @ key.transpose(1, 2)
-        return scores / math.sqrt(self.config.key_width)
+        scores: Tensor = (query @ key.transpose(1, 2)).float()
+        return scores / math.sqrt(self.config.key_width) - self.same_terms[2] * named
 
     def stop_logit(self, hidden: Tensor, patch_logits: Tensor) -> Tensor:
         """How much more likely "no more points" is than all patches together: ``(...)``."""

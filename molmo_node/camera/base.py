@@ -19,6 +19,7 @@ KINDS = {
     "stream": "molmo_node.camera.stream:StreamSource",
     "images": "molmo_node.camera.images:ImagesSource",
     "pattern": "molmo_node.camera.pattern:PatternSource",
+    "sim": "molmo_node.camera.sim:SimSource",
 }
 
 

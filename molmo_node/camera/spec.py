@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from molmo_node.bus import limits
 from molmo_node.errors import ConfigError
 
-Kind = Literal["v4l2", "stream", "images", "pattern"]
+Kind = Literal["v4l2", "stream", "images", "pattern", "sim"]
 WantedEncoding = Literal["auto", "mjpeg", "raw"]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
@@ -22,10 +22,11 @@ VIDEO_SUFFIXES = frozenset(
 URL_SCHEMES = frozenset({"http", "https", "rtsp", "rtsps", "udp"})
 FORMS_HINT = (
     "a camera is a number (0), a device (/dev/video0, /dev/v4l/by-id/…), a stream (rtsp://…),"
-    " a video (clip.mp4), pictures (folder/, a.jpg,b.jpg, 'shots/*.png') or pattern:1280x720@30"
+    " a video (clip.mp4), pictures (folder/, a.jpg,b.jpg, 'shots/*.png'),"
+    " a test pattern (pattern:1280x720@30) or the simulated bench (sim:960x540@10)"
 )
 _PATTERN = re.compile(
-    r"pattern(?::(?:(?P<width>\d{1,6})x(?P<height>\d{1,6}))?(?:@(?P<fps>[\d.]{1,8}))?)?"
+    r"(?:pattern|sim)(?::(?:(?P<width>\d{1,6})x(?P<height>\d{1,6}))?(?:@(?P<fps>[\d.]{1,8}))?)?"
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _HIGHEST_FPS = 1000.0
@@ -95,6 +96,8 @@ def parse_source(text: str) -> SourceSpec:
         return _spec("v4l2", f"/dev/video{int(text)}")
     if text == "pattern" or text.startswith("pattern:"):
         return _pattern_spec(text)
+    if text == "sim" or text.startswith("sim:"):
+        return _sim_spec(text)
     if "://" in text:
         return _url_spec(text)
     if text.startswith(("/dev/video", "/dev/v4l/")):
@@ -158,6 +161,19 @@ def _pattern_spec(text: str) -> SourceSpec:
     )  # fmt: skip
 
 
+def _sim_spec(text: str) -> SourceSpec:
+    match = _PATTERN.fullmatch(text)
+    if not match:
+        raise ConfigError(f"{text!r} is no simulated bench", hint="write sim:960x540@10")
+    width, height = int(match["width"] or 960), int(match["height"] or 540)
+    if not (320 <= width <= 1024 and 240 <= height <= 1024):
+        raise ConfigError(f"{text!r}: the bench is 320 to 1024 px wide and 240 to 1024 px high")
+    return SourceSpec(
+        kind="sim", target=text, label=text, width=width, height=height,
+        fps=_pattern_fps(text, match["fps"] or "10"),
+    )  # fmt: skip
+
+
 def _pattern_fps(text: str, fps_text: str | None) -> float:
     try:
         fps = float(fps_text or 30.0)
@@ -202,7 +218,7 @@ def _refuse_unknown_word(text: str) -> None:
     """A path without a known suffix is a folder; a mistyped scheme or file type is not."""
     scheme = _SCHEME.match(text)
     word = scheme[1] if scheme else text
-    near = difflib.get_close_matches(word.lower(), ["pattern", "rtsp", "http"], n=1)
+    near = difflib.get_close_matches(word.lower(), ["pattern", "sim", "rtsp", "http"], n=1)
     if scheme or (near and "/" not in text):
         ask = f"did you mean {near[0]}?" if near else FORMS_HINT
         raise ConfigError(f"{word[:64]!r} is no kind of camera", hint=ask)

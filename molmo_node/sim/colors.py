@@ -1,0 +1,50 @@
+"""The colours that the simulated bench has names for."""
+
+from __future__ import annotations
+
+import colorsys
+import random
+
+Rgb = tuple[float, float, float]
+
+# name: hue in degrees, saturation and value in percent; a range each
+_RANGES: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
+    "red": ((-12, 10), (62, 100), (45, 100)),
+    "orange": ((19, 32), (68, 100), (68, 100)),
+    "yellow": ((46, 62), (56, 100), (68, 100)),
+    "green": ((85, 160), (38, 100), (25, 90)),
+    "blue": ((197, 244), (45, 100), (32, 100)),
+    "purple": ((260, 294), (33, 100), (28, 86)),
+    "pink": ((300, 342), (24, 66), (76, 100)),
+    "brown": ((12, 30), (42, 78), (18, 48)),
+    "black": ((0, 360), (0, 24), (2, 18)),
+    "white": ((0, 360), (0, 8), (85, 100)),
+    "gray": ((0, 360), (0, 10), (36, 68)),
+}
+COLORS: tuple[str, ...] = tuple(_RANGES)
+
+
+def pick_rgb(rng: random.Random, color: str) -> Rgb:
+    """A colour that a person would call `color`: red, green and blue, 0 to 255.
+
+    Raises:
+        KeyError: `color` is not one of `COLORS`.
+    """
+    hue_deg, saturation_pct, value_pct = (rng.uniform(*span) for span in _RANGES[color])
+    red, green, blue = colorsys.hsv_to_rgb(
+        hue_deg / 360 % 1.0, saturation_pct / 100, value_pct / 100
+    )
+    return 255 * red, 255 * green, 255 * blue
+
+
+def toned(rgb: Rgb, gain: float) -> Rgb:
+    """The same paint under `gain` times the light, clipped to 0 to 255."""
+    red, green, blue = (min(255.0, max(0.0, channel * gain)) for channel in rgb)
+    return red, green, blue
+
+
+def muted_rgb(rng: random.Random, low: float = 25, high: float = 235) -> Rgb:
+    """A background colour with little saturation, so that it is no named object's colour."""
+    base = rng.uniform(low, high)
+    red, green, blue = (min(255.0, max(0.0, base + rng.gauss(0, 12))) for _ in range(3))
+    return red, green, blue

@@ -1,0 +1,89 @@
+"""The recipes: what is trained, in which order, at which rates.
+
+The order follows what was measured (docs/nano.md): small pictures first, four times cheaper,
+in which things keep their size in pixels; dense labels throughout; then full pictures of
+everything in turns with small ones of dials, because dials are read from small cut-outs; then
+the decay.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from molmo_node.sim.scene import Kind
+from tools.nano_training.optimizer import Rates
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one step draws: how many pictures of which size and kinds, with how many questions."""
+
+    side_px: int
+    pictures: int
+    mix: dict[Kind, float]
+    questions: int = 8
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training whose steps take turns. `decays`: the rate falls to zero in it."""
+
+    name: str
+    steps: int
+    turns: tuple[Turn, ...]
+    dense: float
+    decays: bool = False
+
+    def turn_at(self, inside: int) -> Turn:
+        """The turn of a step that is `inside` steps into the stage."""
+        return self.turns[inside % len(self.turns)]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Stages in order, the highest rates, and the steps of warm-up."""
+
+    stages: tuple[Stage, ...]
+    peak: Rates
+    warmup_steps: int = 100
+
+    def stage_at(self, step: int) -> tuple[Stage, int]:
+        """The stage of a step (counted from 0) and the steps done in it; the last never ends."""
+        for stage in self.stages[:-1]:
+            if step < stage.steps:
+                return stage, step
+            step -= stage.steps
+        return self.stages[-1], step
+
+    def rates_at(self, step: int) -> Rates:
+        """Warm-up, then constant, then down to 2 % over a stage that decays."""
+        stage, inside = self.stage_at(step)
+        gain = min(1.0, (step + 1) / self.warmup_steps)
+        if stage.decays:
+            gain *= 0.02 + 0.49 * (1 + math.cos(math.pi * min(1.0, inside / stage.steps)))
+        return Rates(self.peak.muon * gain, self.peak.adam * gain)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+
+_SMALL = Turn(168, 24, {"objects": 0.55, "clock": 0.2, "gauge": 0.2, "mixed": 0.05}, questions=6)
+_DIALS = Turn(168, 24, {"objects": 0.15, "clock": 0.45, "gauge": 0.35, "mixed": 0.05}, questions=6)
+_FULL = Turn(336, 16, {"objects": 0.55, "clock": 0.1, "gauge": 0.1, "mixed": 0.25})
+
+FROM_NOTHING = Recipe(
+    stages=(
+        Stage("small", 800, (_SMALL,), 0.5),
+        Stage("full", 30_000, (_FULL, _DIALS), 0.5),
+        Stage("settle", 6_000, (_FULL, _DIALS), 0.25, decays=True),
+    ),
+    peak=Rates(muon=0.01, adam=0.002),
+)
+FINE_TUNING = Recipe(
+    stages=(Stage("own pictures", 600, (_FULL, _DIALS), 0.0, decays=True),),
+    peak=Rates(muon=0.002, adam=0.0004),
+    warmup_steps=20,
+)

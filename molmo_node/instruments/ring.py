@@ -74,9 +74,13 @@ class Ring:
 
     @property
     def is_clock(self) -> bool:
-        """The hours of a clock: whole numbers of 1 to 12, one every 30° along the clock."""
+        """The hours of a clock: whole numbers of 1 to 12, one every 30° along the clock.
+
+        Seen from the side the steps differ; with an 11 or 12 they may, a gauge to 10 has none.
+        """
         are_hours = all(n.value in CLOCK_HOURS for n in self.numbers)
-        return are_hours and abs(1.0 / self.units_per_deg - HOUR_DEG) < 2.5
+        loose_deg = 6.0 if self.high >= 11 else 2.5
+        return are_hours and abs(1.0 / self.units_per_deg - HOUR_DEG) < loose_deg
 
     def value(self, angle_deg: float) -> float:
         """What a needle in this direction shows; the cut is opposite the scale's middle."""

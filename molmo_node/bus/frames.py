@@ -102,8 +102,9 @@ class FramePublisher:
             header: without `shm`; `nbytes` must be the length of `body`.
             body: contiguous; not kept after the call.
         """
-        self._note_subscriptions()
         self._publish_ring(header, body)
+        # After the notice: who asks for JPEG is no matter of those who read the ring.
+        self._note_subscriptions()
         self._publish_jpeg(jpeg_key(self._camera), header, body)
 
     def close(self) -> None:
@@ -115,6 +116,7 @@ class FramePublisher:
     def _publish_ring(self, header: FrameHeader, body: Buffer) -> None:
         ring = self._ring_for(header)
         if ring is None:  # the body then travels with the notice
+            self._note_subscriptions()
             self._publish_jpeg(ring_key(self._camera), header, body)
             return
         self._number += 1

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import zmq
@@ -59,6 +62,8 @@ class FrameReceiver:
     Args:
         on_frame: called in the receiver's thread after each arrival; must not block.
         allow_ring: False to get JPEG even where the ring could be read.
+        has_thread: False for an owner that polls `sockets` itself and calls `pump`, or waits in
+            `wait_newer`, which then does so: one thread less between a frame and its use.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class FrameReceiver:
         camera: str,
         on_frame: Callable[[], None] | None = None,
         allow_ring: bool = True,
+        has_thread: bool = True,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.camera = camera
@@ -96,8 +102,15 @@ class FrameReceiver:
         )
         self._connection.socket.subscribe(key)
         self._wake = Wake()
-        self._thread = threading.Thread(target=self._run, name=f"frames-{camera}")
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        if has_thread:
+            self._thread = threading.Thread(target=self._run, name=f"frames-{camera}")
+            self._thread.start()
+
+    @property
+    def sockets(self) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
+        """What an owner without a thread polls for readability."""
+        return self._connection.socket, self._connection.monitor
 
     @property
     def newest(self) -> FrameHeader | None:
@@ -157,6 +170,8 @@ class FrameReceiver:
 
         A frame taken from the ring may be ahead of its notice: that notice is no newer frame.
         """
+        if self._thread is None:
+            return self._pump_until_newer(than, timeout_s)
         with self._arrival:
             return self._arrival.wait_for(lambda: _is_newer(self._header, than), timeout_s)
 
@@ -165,8 +180,11 @@ class FrameReceiver:
         if self._is_stopping:
             return
         self._is_stopping = True
-        self._wake.set()
-        self._thread.join()
+        if self._thread is None:
+            self._connection.close()
+        else:
+            self._wake.set()
+            self._thread.join()
         self._wake.close()
         if self._reader is not None:
             self._reader.close()
@@ -180,18 +198,33 @@ class FrameReceiver:
             return None
         return header
 
-    def _run(self) -> None:
-        socket = self._connection.socket
+    def _pump_until_newer(self, than: FrameHeader | None, timeout_s: float) -> bool:
         poller = zmq.Poller()
-        for source in (socket, self._connection.monitor, self._wake):
+        for socket in self.sockets:
+            poller.register(socket, zmq.POLLIN)
+        until_s = time.monotonic() + timeout_s
+        while not _is_newer(self._header, than):
+            left_ms = math.ceil((until_s - time.monotonic()) * 1e3)
+            if left_ms <= 0:
+                return False
+            self.pump(dict(poller.poll(min(left_ms, self._connection.poll_ms() or left_ms))))
+        return True
+
+    def pump(self, readable: Mapping[Any, int]) -> None:
+        """Take in what has come. Called at least every 0.2 s, with what a poller found."""
+        socket, monitor = self.sockets
+        if socket not in readable or monitor in readable:
+            self._note_peer()
+        if socket in readable and self._drain(socket) and self._on_frame is not None:
+            self._on_frame()
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        for source in (*self.sockets, self._wake):
             poller.register(source, zmq.POLLIN)
         try:
             while not self._is_stopping:
-                readable = dict(poller.poll(self._connection.poll_ms()))
-                if socket not in readable or self._connection.monitor in readable:
-                    self._note_peer()
-                if socket in readable and self._drain(socket) and self._on_frame is not None:
-                    self._on_frame()
+                self.pump(dict(poller.poll(self._connection.poll_ms())))
         finally:
             self._connection.close()
 

@@ -57,8 +57,9 @@ class ImagesSource:
             self._pending = self._listed()
         path = self._pending.pop(0)
         body = self._bytes_of(path)
-        stamp_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
         encoding, width, height = _describe(path, body)
+        # A camera knows its frame's size beforehand: the grab ends when it is known here too.
+        stamp_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
         return Grabbed(
             body=body, encoding=encoding, width=width, height=height,
             stamp_ns=stamp_ns, mono_ns=mono_ns,

@@ -14,6 +14,7 @@ from molmo_node.bus import wire
 from molmo_node.bus.address import Address
 from molmo_node.bus.broadcast import BROADCAST_PART
 from molmo_node.bus.connection import Connection
+from molmo_node.bus.poll import has_message
 from molmo_node.bus.sockets import Transport
 from molmo_node.bus.topics import ANSWER, STATUS
 from molmo_node.bus.wire import Decoder
@@ -146,14 +147,11 @@ class Feed(Generic[T]):
         if any(event.change == "refused" for event in self.connection.drain()):
             assert self.connection.refusal is not None
             raise self.connection.refusal
-        while True:
-            try:
-                parts = self.connection.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return None
-            message = self._stream.accept(parts)
+        while has_message(self.connection.socket):
+            message = self._stream.accept(self.connection.socket.recv_multipart(zmq.NOBLOCK))
             if message is not None and self._passes(message):
                 return message
+        return None
 
     def _passes(self, message: T) -> bool:
         return not isinstance(message, Answer) or fits(message, *self._filters)

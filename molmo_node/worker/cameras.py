@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import zmq
 
 from molmo_node.bus.address import Address
 from molmo_node.bus.lock import running_nodes
@@ -36,7 +39,6 @@ class Cameras:
     Args:
         places: cameras that are known beforehand, here or on other hosts.
         run_dir: where cameras of this host are looked for; None to take only `places`.
-        on_frame: called from receiver threads when a frame has come.
     """
 
     def __init__(
@@ -44,12 +46,10 @@ class Cameras:
         transport: Transport,
         places: list[CameraPlace],
         run_dir: Path | None,
-        on_frame: Callable[[], None],
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._transport = transport
         self._run_dir = run_dir
-        self._on_frame = on_frame
         self._clock = clock
         self._rates: dict[str, float | None] = {}
         self._receivers: dict[str, FrameReceiver] = {}
@@ -65,6 +65,15 @@ class Cameras:
     def names(self) -> list[str]:
         """All cameras, in the order they became known."""
         return list(self._receivers)
+
+    def sockets(self) -> list[zmq.Socket[bytes]]:
+        """What the worker's poller watches for `pump`."""
+        return [socket for receiver in self._receivers.values() for socket in receiver.sockets]
+
+    def pump(self, readable: Mapping[Any, int]) -> None:
+        """Take in the frames that have come, with what a poller found."""
+        for receiver in self._receivers.values():
+            receiver.pump(readable)
 
     def receiver(self, name: str) -> FrameReceiver:
         """The receiver of a known camera."""
@@ -112,5 +121,5 @@ class Cameras:
         log.info("camera known", extra={"camera": place.name, "address": place.address.text})
         self._rates[place.name] = place.rate_hz
         self._receivers[place.name] = FrameReceiver(
-            self._transport, place.address, place.name, self._on_frame, clock=self._clock
+            self._transport, place.address, place.name, has_thread=False, clock=self._clock
         )

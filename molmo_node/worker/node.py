@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,9 +96,7 @@ class WorkerNode:
             undo.callback(self._transport.close)
             self._out = Broadcaster(self._transport, options.address, options.node, "worker", clock)
             undo.callback(self._out.close)
-            self._cameras = Cameras(
-                self._transport, list(options.cameras), run_dir, self._wake.set, clock
-            )
+            self._cameras = Cameras(self._transport, list(options.cameras), run_dir, clock)
             undo.callback(self._cameras.close)
             self._scheduler = Scheduler(
                 self._cameras, clock, LookAhead(options.prefill_ahead, clock)
@@ -139,23 +137,29 @@ class WorkerNode:
             poller.register(source, zmq.POLLIN)
         try:
             while not self._is_stopping:
-                poller.poll(self._poll_ms())
-                self._turn()
+                for source in self._cameras.sockets():
+                    poller.register(source, zmq.POLLIN)  # again is no harm: cameras are found late
+                self._turn(dict(poller.poll(self._poll_ms())))
         finally:
             self._close()
         return self._exit_code
 
-    def _turn(self) -> None:
+    def _turn(self, readable: Mapping[object, int]) -> None:
+        """Hand out, hand over, then the chores: a new frame waits for nothing else."""
         self._wake.clear()
         while self._engine.done:
             self._deliver(self._engine.done.popleft())
-        self._out.welcome()
-        self._desk.receive()
-        self._desk.note_peers()
+        self._cameras.pump(readable)
+        if self._desk.socket in readable:
+            self._desk.receive()
         self._desk.tend()
+        self._dispatch()
+        if self._out.socket in readable:
+            self._out.welcome()
+        if self._desk.monitor.socket in readable:
+            self._desk.note_peers()
         self._look_around()
         self._watch_engine()
-        self._dispatch()
         if self._out.is_due():
             self._report()
 

@@ -262,3 +262,16 @@ def test_a_receiver_may_be_closed_twice(receive):
     receiver = receive()
     receiver.close()
     receiver.close()
+
+
+@pytest.mark.parametrize("allow_ring", [True, False])
+def test_a_receiver_without_a_thread_waits_by_itself(publisher, receive, allow_ring):
+    receiver = receive(has_thread=False, allow_ring=allow_ring)
+    before = receiver.wait_newer(None, 0.01)
+    seq = first_frame(publisher, receiver)
+    publisher.publish(*raw_frame(seq))
+
+    assert not before
+    assert receiver.wait_newer(receiver.newest, 2)
+    assert receiver.take().header.ref.seq == seq
+    assert not receiver.wait_newer(receiver.newest, 0.01)

@@ -54,11 +54,11 @@ class FramePublisher:
 
 
 class _FrameSubscriber:
-    """A consumer thread with a FrameReceiver beside it."""
+    """A consumer that waits in its FrameReceiver, without a thread between."""
 
     def __init__(self, setup: Setup) -> None:
         self._transport = Transport()
-        self._receiver = FrameReceiver(self._transport, _address(setup), CAMERA)
+        self._receiver = FrameReceiver(self._transport, _address(setup), CAMERA, has_thread=False)
         self._last: FrameHeader | None = None
         case = setup.case
         self._buffer = np.empty(case.width * case.height * 3, np.uint8)

@@ -54,6 +54,16 @@ def test_points_in_a_line_make_no_dial():
     assert dials.gauge_fraction(np.zeros((5, 2))) is None
 
 
+def test_points_of_two_dials_make_none():
+    far = clock_keys(10, 8)
+    far[4] = (900, 150)
+    uneven = gauge_keys(0.3)
+    uneven[2] = (200, -400)
+
+    assert dials.clock_time(far) is None
+    assert dials.gauge_fraction(uneven) is None
+
+
 def gauge_keys(fraction: float, start_deg: float = -135, sweep_deg: float = 270) -> np.ndarray:
     marks = [at(start_deg + sweep_deg * part) for part in (0, 0.5, 1)]
     return np.array([(200, 150), *marks, at(start_deg + sweep_deg * fraction, 70)])

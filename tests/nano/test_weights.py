@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from molmo_node.errors import ConfigError, ModelError
+from molmo_node.messages import Question
+from molmo_node.sim.bench import Bench
+from molmo_node.sim.scene import matching
 
 pytestmark = pytest.mark.model
 torch = pytest.importorskip("torch")
@@ -12,6 +17,7 @@ from safetensors.torch import save_file  # noqa: E402
 
 from molmo_node.models.nano import NanoEngine  # noqa: E402
 from molmo_node.models.nano.network import Nano, NanoConfig  # noqa: E402
+from molmo_node.models.nano.weights import WEIGHTS  # noqa: E402
 from molmo_node.models.registry import load_engine  # noqa: E402
 
 
@@ -56,3 +62,28 @@ def test_the_table_of_engines_loads_it_from_a_file(tmp_path):
 def test_another_device_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="CPU"):
         load_engine("nano", device="cuda:0")
+
+
+def test_the_shipped_file_is_the_one_that_the_card_describes():
+    digest = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+
+    assert digest == "ae99420d0ae3104e1544fb3a4bf2b841788de7b5a5a7b3b36ac4396604e1655a"
+    assert WEIGHTS.stat().st_size < 16 * 1024**2
+
+
+def test_the_shipped_engine_finds_things_on_the_bench_and_refuses_other_words():
+    scene = Bench(960, 540).at(12.5)
+    engine = NanoEngine.load()
+
+    bottle, cat = engine.ask(
+        engine.encode(scene.image_hwc),
+        [
+            Question.point("the green bottle"),
+            Question.point("the cat"),
+        ],
+    )
+
+    thing = matching(scene, "green", "bottle")[0]
+    place = bottle.points[0]
+    assert scene.instance_hw[int(place.y_px), int(place.x_px)] == thing.number
+    assert "cat" in cat.no_answer

@@ -10,11 +10,26 @@ from numpy.typing import NDArray
 _TURN = 2 * math.pi
 
 
+def makes_a_dial(marks_xy: NDArray[np.float64], tips_xy: NDArray[np.float64]) -> bool:
+    """Whether marks stand at like distances from the centre, and tips not beyond them.
+
+    A tilt of 60 degrees halves a distance; points that belong to two dials differ by more.
+
+    Args:
+        marks_xy, tips_xy: ``(n, 2)`` in pixels from the centre.
+    """
+    reach = np.linalg.norm(marks_xy, axis=1)
+    tips = np.linalg.norm(tips_xy, axis=1)
+    return bool(reach.max() <= 2 * reach.min() and tips.max() <= 1.4 * reach.max())
+
+
 def _unit_face(keys_xy: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Minute and hour hand on the face's own axes, by the affine map that centre, 12 and 3 fix."""
     centre, twelve, three = keys_xy[:3]
     axes = np.stack((three - centre, centre - twelve), 1)
     if abs(float(np.linalg.det(axes))) < 25.0:  # px²: the three lie in a line
+        return None
+    if not makes_a_dial(keys_xy[1:3] - centre, keys_xy[3:5] - centre):
         return None
     return np.asarray(np.linalg.solve(axes, (keys_xy[3:5] - centre).T).T)
 
@@ -60,6 +75,8 @@ def gauge_fraction(keys_xy: NDArray[np.float64]) -> float | None:
         The fraction, limited to 0..1; None where the points do not make a scale.
     """
     to_marks = keys_xy[1:] - keys_xy[0]
+    if not makes_a_dial(to_marks[:3], to_marks[3:]):
+        return None
     first, middle, last, needle = (math.atan2(x, -y) for x, y in to_marks)
     lower, upper = (middle - first) % _TURN, (last - middle) % _TURN
     span = lower + upper

@@ -25,7 +25,7 @@ from molmo_node.models.nano.text import count_text, point_text
 from molmo_node.models.nano.weights import WEIGHTS, load_network
 from molmo_node.models.nano.words import Phrase, parse_phrase, what_can_be_asked
 
-_CLOSER = 1.4  # side of the second look at a dial, in diameters of what the first look saw
+_CLOSER = 1.4  # side of the second look at a dial, in diameters of its marks
 _CLOSER_PX = 168  # dials are learned at this size four times as often as at the full one
 _CLOCK_LABELS = ("center", "twelve", "three", "minute hand", "hour hand")
 _GAUGE_LABELS = ("center", "first mark", "middle mark", "last mark", "needle")
@@ -161,7 +161,8 @@ class NanoEngine:
         if len(answer.points_xy) != vocabulary.KEY_POINTS:
             return answer
         keys = np.array(answer.points_xy)
-        half = math.ceil(float(np.linalg.norm(keys[1:] - keys[0], axis=1).max()) * _CLOSER)
+        reach = float(np.median(np.linalg.norm(keys[1:4] - keys[0], axis=1)))
+        half = math.ceil(reach * _CLOSER)
         left, top = (max(0, int(v) - half) for v in keys[0])
         right, bottom = (int(v) + half for v in keys[0])
         cut = np.ascontiguousarray(frame.image_hwc[top:bottom, left:right])
@@ -236,14 +237,14 @@ def _reading_reply(frame: NanoFrame, question: Question, answer: Pointed) -> Rep
     if is_clock:
         time_read = clock_time(keys)
         if time_read is None:
-            return Reply(text=tags, points=points, no_answer="the hands do not make a time")
+            return Reply(no_answer="molmo-nano's points on the clock do not make a dial")
         hour, minute, miss_deg = time_read
         text = f"{tags} The time is {hour or 12}:{minute:02d}."
         data = {"hour_hand_miss_deg": round(miss_deg, 1)}
         return Reply(text=text, points=points, time=(hour, minute, None), data=data)
     fraction = gauge_fraction(keys)
     if fraction is None:
-        return Reply(text=tags, points=points, no_answer="the marks do not make a scale")
+        return Reply(no_answer="molmo-nano's points on the gauge do not make a scale")
     value = round(100 * fraction, 1)
     text = f"{tags} The needle stands at {value} % of the scale."
     return Reply(text=text, points=points, value=value, unit="% of scale")

@@ -150,7 +150,7 @@ class Answerer:
     def _needs_engine(self, question: Question, dial: _Dial | None) -> bool:
         if self.engine is None or question.task not in self.engine.tasks:
             return False
-        return dial is None or (isinstance(dial, tuple) and wants_engine(dial[0]))
+        return dial is None or (isinstance(dial, tuple) and wants_engine(dial[0], self.engine))
 
     def _read_dial(self, region: ImageHWC, question: Question) -> _Dial:
         started = time.perf_counter()
@@ -175,7 +175,7 @@ class Answerer:
         reading, total_ms = dial
         model, timing, work = "instruments", Timing(total=total_ms), Work()
         if isinstance(reply, Reply) and self.engine is not None:
-            reading = with_engine(reading, reply, self.engine.name)
+            reading = with_engine(reading, reply, self.engine)
             model = f"instruments+{self.engine.name}"
             timing = msgspec.structs.replace(
                 reply.timing_ms, total=total_ms + reply.timing_ms.total

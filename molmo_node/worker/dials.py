@@ -11,14 +11,21 @@ from numpy.typing import NDArray
 from molmo_node.errors import NoAnswer
 from molmo_node.instruments import SteadyReading, fuse_clocks, read_clocks, read_gauges
 from molmo_node.messages import ClockReading, GaugeReading, Question, Reading, Vote
-from molmo_node.models.engine import Reply
+from molmo_node.models.engine import Engine, Reply
 
 ImageHWC = NDArray[np.uint8]
 
 DIAL_TASKS = ("read_gauge", "read_clock")
 ENGINE_CONFIDENCE = 0.6
-"""How far an engine's reading is trusted alone: Molmo-7B-D reads 68 % of clocks in the wild
-exactly (Molmo paper, table 10), and says nothing about the rest."""
+"""How far an engine's reading is trusted where the engine does not say (`dial_confidence`):
+Molmo-7B-D reads 68 % of clocks in the wild exactly (Molmo paper, table 10)."""
+TRUSTED = 0.5
+"""Below this an engine neither overrules pixels nor stands in for them: it only votes."""
+
+
+def trust_in(engine: Engine) -> float:
+    """How far an engine's own reading of a dial is trusted, 0..1."""
+    return float(getattr(engine, "dial_confidence", ENGINE_CONFIDENCE))
 
 
 class Gauges(Protocol):
@@ -83,21 +90,22 @@ def read_dial(image_hwc: ImageHWC, question: Question, gauges: Gauges) -> Readin
     return read_gauges(image_hwc)[0]
 
 
-def wants_engine(reading: Reading) -> bool:
+def wants_engine(reading: Reading, engine: Engine) -> bool:
     """Whether a second opinion is of use: for every clock, and for gauges that were not read."""
     if isinstance(reading, ClockReading):
-        return True
+        return reading.hour is None or trust_in(engine) >= TRUSTED
     return reading.value is None and not reading.name
 
 
-def with_engine(reading: Reading, reply: Reply, engine: str) -> Reading:
+def with_engine(reading: Reading, reply: Reply, engine: Engine) -> Reading:
     """The reading after the engine's word. An engine alone is `doubtful`, never `ok`."""
+    confidence = trust_in(engine)
     if isinstance(reading, ClockReading):
-        return fuse_clocks(reading, reply.time, engine, ENGINE_CONFIDENCE)
-    vote = Vote(method=engine, value=reply.value, confidence=ENGINE_CONFIDENCE)
-    if reply.value is None or reading.value is not None:
+        return fuse_clocks(reading, reply.time, engine.name, confidence)
+    vote = Vote(method=engine.name, value=reply.value, confidence=confidence)
+    if reply.value is None or reading.value is not None or confidence < TRUSTED:
         return msgspec.structs.replace(reading, votes=(*reading.votes, vote))
     return msgspec.structs.replace(
         reading, value=reply.value, unit=reply.unit, status="doubtful", reason=None,
-        method=engine, confidence=ENGINE_CONFIDENCE, votes=(*reading.votes, vote),
+        method=engine.name, confidence=confidence, votes=(*reading.votes, vote),
     )  # fmt: skip

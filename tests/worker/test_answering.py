@@ -182,3 +182,13 @@ def test_a_time_that_only_the_engine_saw_is_doubtful():
 def test_a_gauge_without_a_profile_is_looked_for():
     (answer,) = ask(None, Question.read_gauge())
     assert (answer.reading.value, answer.reason) == (None, "no_dial")
+
+
+def test_an_engine_that_is_not_trusted_with_dials_only_votes():
+    engine = Engine(Reply(time=(10, 8, None)))
+    engine.dial_confidence = 0.3
+
+    (answer,) = ask(engine, Question.read_clock())
+
+    assert (answer.reading.hour, answer.reading.status) == (None, "refused")
+    assert [vote.method for vote in answer.reading.votes] == ["told"]

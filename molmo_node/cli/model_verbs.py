@@ -41,8 +41,9 @@ def models(pull: _Pull = None, revision: _Revision = None, json: options.Json = 
         print(json_module.dumps(_row(entry)) if json else _line(entry))
     if not json:
         print(
-            "\nmolmo-node up --model NAME uses one; `none` reads calibrated dials without a model"
+            "\nmolmo-node up --model NAME uses one; beside these there are nano (in the package, early),"
         )
+        print("scripted:FILE (answers from a file) and none (dials need no model)")
 
 
 def _row(entry: Entry) -> dict[str, object]:

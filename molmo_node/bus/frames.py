@@ -122,8 +122,9 @@ class FramePublisher:
         self._number += 1
         handle = ShmHandle(name=ring.name, number=self._number)
         raw = wire.encode(msgspec.structs.replace(header, shm=handle))
-        ring.write(self._number, raw, body)
+        # The notice travels while the frame is copied; a reader waits for the ring's head.
         self.socket.send_multipart([ring_key(self._camera), raw, b""], zmq.NOBLOCK)
+        ring.write(self._number, raw, body)
 
     def _publish_jpeg(self, key: bytes, header: FrameHeader, body: Buffer) -> None:
         if not any(key.startswith(prefix) for prefix in self._subscribed):

@@ -140,7 +140,7 @@ class FrameReceiver:
         Args:
             out: buffer that a ring frame is copied into if it is large enough.
         """
-        reader = self._reader
+        reader = self._announced_ring()
         if reader is not None:
             found = reader.newest(out)
             header = None if found is None else self._checked(found)
@@ -154,7 +154,7 @@ class FrameReceiver:
 
         For consumers that are done with it within a few frame periods; others `take`.
         """
-        reader = self._reader
+        reader = self._announced_ring()
         if reader is not None:
             found = reader.newest_view()
             header = None if found is None else self._checked(found)
@@ -188,6 +188,14 @@ class FrameReceiver:
         self._wake.close()
         if self._reader is not None:
             self._reader.close()
+
+    def _announced_ring(self) -> RingReader | None:
+        """The ring, with the frame announced last in it; None where frames come over the socket."""
+        reader, header = self._reader, self._header
+        handle = header.shm if header else None
+        if reader is not None and handle is not None and handle.name == reader.name:
+            reader.wait_for(handle.number)
+        return reader
 
     def _checked(self, found: RingFrame) -> FrameHeader | None:
         try:

@@ -22,6 +22,7 @@ import os
 import re
 import struct
 import sys
+import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ Buffer = bytes | bytearray | memoryview | NDArray[np.uint8]
 
 SHM_DIR = Path("/dev/shm")
 SLOTS = 6
+WHOLE_WITHIN_S = 0.1
+LOOK_AGAIN_S = 50e-6
 _MAGIC = 0x4D4F4C4D4F524E47
 _LAYOUT = 1
 _RING = struct.Struct("=QIIQQI")  # magic, layout, slots, capacity, pid, checksum?
@@ -176,6 +179,19 @@ class RingReader(_Ring):
         super().__init__(memory, slots, capacity_bytes)
         self.torn = 0
         self.wrong = 0
+
+    def wait_for(self, number: int) -> bool:
+        """Wait until frame `number`, which was announced, is whole: its notice travels ahead.
+
+        Returns:
+            False if its writer seems to have died over it.
+        """
+        until_s = time.monotonic() + WHOLE_WITHIN_S
+        while self.head < number:
+            if time.monotonic() > until_s:
+                return False
+            time.sleep(LOOK_AGAIN_S)
+        return True
 
     def view(self, number: int) -> RingFrame | None:
         """Frame `number` in place, None if it is gone. Ask `is_whole` after using it."""

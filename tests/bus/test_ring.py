@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -256,3 +257,18 @@ def test_a_header_longer_than_its_room_is_our_own_mistake(writer):
 def test_a_body_longer_than_the_slot_is_our_own_mistake(writer):
     with pytest.raises(ValueError, match="broadcast"):
         writer.write(1, b"", bytes(1001))
+
+
+def test_a_reader_waits_for_a_frame_that_was_announced(tmp_path):
+    writer = RingWriter("front", 4096)
+    reader = RingReader(writer.name)
+    late = threading.Timer(0.02, writer.write, (1, b"header", b"x" * 64))
+    late.start()
+    try:
+        assert reader.wait_for(1)
+        assert reader.newest().number == 1
+        assert not reader.wait_for(2)  # whoever announced it is gone
+    finally:
+        late.join()
+        reader.close()
+        writer.close()

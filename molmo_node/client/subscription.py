@@ -144,13 +144,13 @@ class Feed(Generic[T]):
         Raises:
             NotConnected: a node refuses this process.
         """
-        if any(event.change == "refused" for event in self.connection.drain()):
-            assert self.connection.refusal is not None
-            raise self.connection.refusal
         while has_message(self.connection.socket):
             message = self._stream.accept(self.connection.socket.recv_multipart(zmq.NOBLOCK))
             if message is not None and self._passes(message):
                 return message
+        if any(event.change == "refused" for event in self.connection.drain()):
+            assert self.connection.refusal is not None
+            raise self.connection.refusal
         return None
 
     def _passes(self, message: T) -> bool:

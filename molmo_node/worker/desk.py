@@ -88,8 +88,10 @@ class Desk:
         self.monitor = PeerMonitor(self.socket)
 
     def receive(self) -> None:
-        """Take in everything that clients have sent."""
-        while has_message(self.socket):
+        """Take in what clients have sent, so many messages at most: the rest comes next turn."""
+        for _ in range(RECEIVE_BATCH):
+            if not has_message(self.socket):
+                return
             parts = self.socket.recv_multipart(zmq.NOBLOCK)
             client, body = parts[0], parts[1:]
             try:

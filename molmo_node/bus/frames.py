@@ -1,9 +1,9 @@
 """Frames from a camera process to whoever looks: a shared ring on one host, JPEG elsewhere.
 
 The publisher writes each frame into its ring and sends a notice; a body goes over the socket
-only while somebody subscribes to JPEG. The subscriber is *keep-newest by construction*: a
-thread empties the socket all the time, and the ring's head is the newest frame, so a consumer
-that was busy never gets an old picture.
+only while somebody subscribes to JPEG. The subscriber is *keep-newest by construction*: the
+socket is always emptied, and the ring's head is the newest frame, so a consumer that was busy
+never gets an old picture.
 """
 
 from __future__ import annotations

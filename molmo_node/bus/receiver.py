@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from molmo_node.bus import wire
 from molmo_node.bus.address import Address
 from molmo_node.bus.frames import FRAMES_PART, Frame, FrameView, check_header
-from molmo_node.bus.poll import has_message
+from molmo_node.bus.poll import has_message, soonest_ms
 from molmo_node.bus.ring import RingFrame, RingReader
 from molmo_node.bus.sockets import Transport
 from molmo_node.bus.topics import FRAME_JPEG, jpeg_key, ring_key
@@ -215,7 +215,7 @@ class FrameReceiver:
             left_ms = math.ceil((until_s - time.monotonic()) * 1e3)
             if left_ms <= 0:
                 return False
-            self.pump(dict(poller.poll(min(left_ms, self._connection.poll_ms() or left_ms))))
+            self.pump(dict(poller.poll(soonest_ms(left_ms, self._connection.poll_ms()))))
         return True
 
     def pump(self, readable: Mapping[Any, int]) -> None:

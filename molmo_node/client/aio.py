@@ -13,6 +13,7 @@ import zmq.asyncio
 
 from molmo_node.bus.broadcast import status_filter
 from molmo_node.bus.connection import Connection
+from molmo_node.bus.poll import soonest_ms
 from molmo_node.bus.sockets import Security
 from molmo_node.client.core import Core, watch_spec
 from molmo_node.client.subscription import (
@@ -21,7 +22,6 @@ from molmo_node.client.subscription import (
     T,
     answer_prefix,
     answer_stream,
-    soonest_ms,
     status_stream,
     subscribe,
 )
@@ -58,7 +58,8 @@ class AsyncSubscription(Generic[T]):
             left_ms = None if until_s is None else (until_s - time.monotonic()) * 1e3
             if left_ms is not None and left_ms <= 0:
                 raise DeadlineExceeded(f"no message came within {timeout_s} s")
-            await poller.poll(soonest_ms(left_ms, self._connection.poll_ms()) or -1)
+            wait_ms = soonest_ms(left_ms, self._connection.poll_ms())
+            await poller.poll(-1 if wait_ms is None else wait_ms)
         return message
 
     async def __aiter__(self) -> AsyncIterator[T]:

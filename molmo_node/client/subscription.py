@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from molmo_node.bus import wire
 from molmo_node.bus.address import Address
 from molmo_node.bus.broadcast import BROADCAST_PART
 from molmo_node.bus.connection import Connection
-from molmo_node.bus.poll import has_message
+from molmo_node.bus.poll import has_message, soonest_ms
 from molmo_node.bus.sockets import Transport
 from molmo_node.bus.topics import ANSWER, STATUS
 from molmo_node.bus.wire import Decoder
@@ -211,9 +210,3 @@ class Subscription(Generic[T]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def soonest_ms(first_ms: float | None, second_ms: float | None) -> int | None:
-    """The shorter of two waits, in whole milliseconds; None is for ever."""
-    waits_ms = [wait_ms for wait_ms in (first_ms, second_ms) if wait_ms is not None]
-    return math.ceil(min(waits_ms)) if waits_ms else None

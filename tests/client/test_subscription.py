@@ -10,13 +10,13 @@ import pytest
 from molmo_node.bus import wire
 from molmo_node.bus.address import node_address
 from molmo_node.bus.broadcast import Broadcaster
+from molmo_node.bus.poll import soonest_ms
 from molmo_node.bus.topics import answer_key
 from molmo_node.client import AsyncClient, Client
 from molmo_node.client.subscription import (
     answer_prefix,
     answer_stream,
     fits,
-    soonest_ms,
     status_stream,
 )
 from molmo_node.errors import DeadlineExceeded

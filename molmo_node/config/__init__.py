@@ -11,6 +11,7 @@ from molmo_node.config.model import (
     WatchSettings,
     WorkerSettings,
 )
+from molmo_node.config.page import WebSettings
 from molmo_node.config.processes import ProcessSettings, start_waves
 from molmo_node.config.secrets import mask
 from molmo_node.config.show import Row, schema, show
@@ -25,6 +26,7 @@ __all__ = [
     "SecuritySettings",
     "Settings",
     "WatchSettings",
+    "WebSettings",
     "WorkerSettings",
     "default_run_dir",
     "ensure_run_dir",

@@ -23,6 +23,7 @@ from molmo_node.config.fields import (
     SourceText,
     Transport,
 )
+from molmo_node.config.page import WebSettings
 from molmo_node.config.processes import ProcessSettings, start_waves
 from molmo_node.messages import Question, Roi, Task, WatchSpec
 
@@ -194,6 +195,8 @@ class Settings(BaseSettings):
     """Who may connect."""
     log: LogSettings = LogSettings()
     """What is logged."""
+    web: WebSettings = WebSettings()
+    """The live page."""
     processes: tuple[ProcessSettings, ...] = ()
     """What `molmo-node up` starts; empty: a process for each camera, and a worker."""
 

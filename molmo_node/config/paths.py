@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 _SCRIPTED = "scripted:"
-_FOLDERS = (("gauges", "folder"), ("security", "keys_dir"))
+_FOLDERS = (
+    ("gauges", "folder"),
+    ("security", "keys_dir"),
+    ("web", "token_file"),
+    ("web", "data_file"),
+)
 
 
 def anchored(tree: dict[str, Any], folder: Path) -> dict[str, Any]:

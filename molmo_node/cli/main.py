@@ -19,6 +19,7 @@ from molmo_node.cli import (
     run_verbs,
     topic_verbs,
     watch_verb,
+    web_verb,
 )
 from molmo_node.cli.exits import INTERRUPTED, exit_code, show_error
 from molmo_node.errors import MolmoNodeError
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 for verbs in (
     run_verbs, ask_verbs, watch_verb, camera_verbs, gauge_verbs, topic_verbs, config_verbs,
-    key_verbs, model_verbs, doctor,
+    key_verbs, model_verbs, web_verb, doctor,
 ):  # fmt: skip
     verbs.register(app)
 

@@ -31,7 +31,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """The body of `POST /api/ask`.
 
     The picture is, in this order: `image` (base64 of a JPEG or PNG), `picture` (the id of one
-    that was sent before), the frame `session` and `seq` of `camera`, or its newest one.
+    that was sent before), that of question `history`, the frame `session` and `seq` of
+    `camera`, or its newest one.
     """
 
     task: Task
@@ -43,6 +44,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     session: str = ""
     seq: int | None = None
     picture: str = ""
+    history: int | None = None
     image: str = ""
     timeout_s: float = TIMEOUT_S
 
@@ -112,6 +114,8 @@ class Asker:
             return await asyncio.to_thread(_decoded, asked.image)
         if asked.picture:
             return self._pictures.get(asked.picture)
+        if asked.history is not None and (kept := self._history.get(asked.history).picture):
+            return kept
         feed = self._feeds.get(asked.camera)
         if asked.seq is None:
             return await feed.newest()

@@ -8,9 +8,11 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from molmo_node import imaging
 from molmo_node.errors import NoAnswer
-from molmo_node.messages import Answer
+from molmo_node.messages import Answer, Point
 from molmo_node.overlay import draw_answer
 from molmo_node.web.feed import Picture
 
@@ -86,9 +88,20 @@ def thumbnail(picture: Picture, answer: Answer | None) -> bytes:
     """A small JPEG with the answer drawn in."""
     encoding = imaging.sniff(picture.jpeg)
     rgb = imaging.decode_rgb(picture.jpeg, encoding, picture.width, picture.height)
-    if answer is not None:
+    if answer is not None and answer.reading is not None:
         rgb = draw_answer(rgb, answer)
     scale = min(1.0, THUMB_PX / max(picture.width, picture.height))
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     cv2 = imaging.load_cv2()
-    return imaging.encode_jpeg(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), 80)
+    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    if answer is not None and answer.points:
+        small = draw_answer(small, _scaled_points(answer, scale))
+    return imaging.encode_jpeg(small, 80)
+
+
+def _scaled_points(answer: Answer, scale: float) -> Answer:
+    """Its points alone, for a small picture: strokes stay legible, labels would not."""
+    points = tuple(
+        Point(x_px=point.x_px * scale, y_px=point.y_px * scale) for point in answer.points
+    )
+    return msgspec.structs.replace(answer, points=points, reading=None)

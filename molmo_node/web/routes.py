@@ -95,7 +95,7 @@ class Routes:
         feed = self._hub.feeds.get(given["name"])
         picture = feed.shelf.find(given["session"], given["seq"])
         if picture is None:
-            return JSONResponse({"error": {"code": "gone", "message": "not kept any more"}}, 404)
+            return Response(status_code=204)  # a browser would log a 404 as a fault of the page
         return _jpeg(picture, FOR_EVER)
 
     async def history(self, _: Request) -> Response:

@@ -20,7 +20,7 @@ _Port = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(epilog="Example: molmo-node web --port 8765")(web)
+    app.command(epilog="Example: molmo-node web --host 127.0.0.1")(web)
 
 
 def web(

@@ -96,7 +96,13 @@ class Stack:
         self, name: str, argv: list[str], env: dict[str, str] | None = None, keep_lines: int = 400
     ) -> Process:
         """Start a program whose default run_dir is this stack's."""
-        full_env = {**os.environ, "MOLMO_NODE_RUN_DIR": str(self.run_dir), **(env or {})}
+        full_env = {
+            **os.environ,
+            "MOLMO_NODE_RUN_DIR": str(self.run_dir),
+            "MOLMO_NODE_WEB__ENABLED": "false",  # the tests of the page say otherwise
+            "MOLMO_NODE_WEB__PORT": "0",
+            **(env or {}),
+        }
         process = Process(argv, full_env, keep_lines)
         if name in self.processes:
             self._ended.append(self.processes[name])

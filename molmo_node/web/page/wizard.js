@@ -1,6 +1,5 @@
 // Calibrate a dial: a picture, the pivot, two or more scale marks, ten test readings, a profile.
-import { api, bitmapOf, errorLine, fill, h, toast } from "./dom.js";
-import { at } from "./dom.js";
+import { api, at, bitmapOf, errorLine, fill, h, toast } from "./dom.js";
 import { number, reasonText } from "./format.js";
 import { drawCross, drawLabel, drawPoint } from "./overlay.js";
 import { PictureView } from "./picture_view.js";
@@ -108,7 +107,7 @@ export class Wizard {
       this.marks = found.marks.map((mark) => ({ ...mark, value: String(mark.value) }));
       if (found.unit) this.unit.value = found.unit;
       this.trial = null;
-      toast("Check the marks: drag none, but remove and click again what is wrong");
+      toast("Check the marks; remove what is wrong and click it again");
     });
   }
 
@@ -206,7 +205,7 @@ export class Wizard {
     const here = reading.value === null ? reasonText(reading.reason) : `${number(reading.value)} ${reading.unit}`;
     const apart = spread === null ? "none was read" : `${number(spread, 2)} ${reading.unit} apart`;
     fill(this.result,
-      h("p", {}, "On this picture ", h("strong", { id: "trial-value" }, here), `. Ten of the ${source}: `, h("strong", { id: "trial-spread" }, apart), refused ? `, ${refused} refused` : "", "."),
+      h("p", {}, "On this picture ", h("strong", { id: "trial-value" }, here), `. Ten ${this.source.camera && source !== "picture" ? "frames of" : "changed copies of the"} ${source}: `, h("strong", { id: "trial-spread" }, apart), refused ? `, ${refused} refused` : "", "."),
       h("ul", { className: "dots" }, readings.map((one) => h("li", { className: one.value === null ? "none" : "" }, one.value === null ? reasonText(one.reason) : number(one.value)))));
   }
 

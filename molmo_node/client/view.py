@@ -83,7 +83,7 @@ class NodeView:
         self._lock = threading.Lock()
         self._nodes: OrderedDict[str, tuple[int, Status, int]] = OrderedDict()
         self._answers: OrderedDict[tuple[str, ...], tuple[int, Answer, int]] = OrderedDict()
-        self._failed: dict[str, tuple[str, int, int]] = {}
+        self._failed: OrderedDict[str, tuple[str, int, int]] = OrderedDict()
 
     def note(self, message: Answer | Status) -> None:
         """Take in what a subscription gave."""
@@ -145,7 +145,7 @@ class NodeView:
             base = failed if good else 0
         elif good > known_good:
             base = failed
-        self._failed[status.node] = (status.session, good, base)
+        _remember(self._failed, status.node, (status.session, good, base))
         return failed - base
 
 

@@ -14,6 +14,7 @@ from molmo_node.config.model import (
 from molmo_node.config.processes import ProcessSettings, start_waves
 from molmo_node.config.secrets import mask
 from molmo_node.config.show import Row, schema, show
+from molmo_node.config.sinks import SinksSettings
 
 __all__ = [
     "CameraSettings",
@@ -24,6 +25,7 @@ __all__ = [
     "Row",
     "SecuritySettings",
     "Settings",
+    "SinksSettings",
     "WatchSettings",
     "WorkerSettings",
     "default_run_dir",

@@ -24,6 +24,7 @@ from molmo_node.config.fields import (
     Transport,
 )
 from molmo_node.config.processes import ProcessSettings, start_waves
+from molmo_node.config.sinks import SinksSettings
 from molmo_node.messages import Question, Roi, Task, WatchSpec
 
 ENV_PREFIX = "MOLMO_NODE_"
@@ -194,6 +195,8 @@ class Settings(BaseSettings):
     """Who may connect."""
     log: LogSettings = LogSettings()
     """What is logged."""
+    sinks: SinksSettings = SinksSettings()
+    """Where answers go beside the bus; each has a process of its own."""
     processes: tuple[ProcessSettings, ...] = ()
     """What `molmo-node up` starts; empty: a process for each camera, and a worker."""
 

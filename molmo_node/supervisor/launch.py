@@ -13,7 +13,7 @@ PROGRAM = (sys.executable, "-m", "molmo_node")
 
 
 def process_specs(loaded: Loaded) -> list[ProcessSpec]:
-    """The launch file's processes, or the usual ones: one a camera of this host, and a worker.
+    """The launch file's processes, or the usual ones: cameras of this host, a worker, sinks.
 
     Each child loads the settings that we loaded: it is given the file and the flags as variables.
     """
@@ -39,7 +39,11 @@ def _usual(settings: Settings) -> tuple[ProcessSettings, ...]:
         for camera in settings.cameras
         if _is_here(camera.endpoint)
     )
-    return (*cameras, ProcessSettings(name="worker", command=("worker",)))
+    sinks = tuple(
+        ProcessSettings(name=f"sink-{kind}", command=("sink", kind))
+        for kind in settings.sinks.kinds
+    )
+    return (*cameras, ProcessSettings(name="worker", command=("worker",)), *sinks)
 
 
 def _is_here(endpoint: str | None) -> bool:

@@ -77,3 +77,10 @@ def clock_answer() -> Answer:
         task="read_clock", watch="c", frame=samples.REF, width=64, height=48,
         reading=ClockReading(hour=10, minute=8, second=31, confidence=0.9),
     )  # fmt: skip
+
+
+def text(name: str, words: str, reason: str | None = None) -> Answer:
+    """What a watch that asks freely gave."""
+    return Answer(
+        task="ask", watch=name, frame=samples.REF, width=64, height=48, text=words, reason=reason
+    )

@@ -15,6 +15,7 @@ from molmo_node.config.page import WebSettings
 from molmo_node.config.processes import ProcessSettings, start_waves
 from molmo_node.config.secrets import mask
 from molmo_node.config.show import Row, schema, show
+from molmo_node.config.sinks import SinksSettings
 
 __all__ = [
     "CameraSettings",
@@ -25,6 +26,7 @@ __all__ = [
     "Row",
     "SecuritySettings",
     "Settings",
+    "SinksSettings",
     "WatchSettings",
     "WebSettings",
     "WorkerSettings",

@@ -25,6 +25,7 @@ from molmo_node.config.fields import (
 )
 from molmo_node.config.page import WebSettings
 from molmo_node.config.processes import ProcessSettings, start_waves
+from molmo_node.config.sinks import SinksSettings
 from molmo_node.messages import Question, Roi, Task, WatchSpec
 
 ENV_PREFIX = "MOLMO_NODE_"
@@ -197,6 +198,8 @@ class Settings(BaseSettings):
     """What is logged."""
     web: WebSettings = WebSettings()
     """The live page."""
+    sinks: SinksSettings = SinksSettings()
+    """Where answers go beside the bus; each has a process of its own."""
     processes: tuple[ProcessSettings, ...] = ()
     """What `molmo-node up` starts; empty: a process for each camera, and a worker."""
 

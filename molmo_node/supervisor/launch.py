@@ -10,12 +10,12 @@ from molmo_node.config import Loaded, ProcessSettings, Settings
 from molmo_node.supervisor.spec import ProcessSpec
 
 _ANY_INTERFACE = ("*", "0.0.0.0", "::")  # noqa: S104  # compared with, not bound
-PAGE_NEEDS = ("starlette", "uvicorn", "websockets")
+PAGE_NEEDS = ("prometheus_client", "starlette", "uvicorn", "websockets")
 PROGRAM = (sys.executable, "-m", "molmo_node")
 
 
 def process_specs(loaded: Loaded) -> list[ProcessSpec]:
-    """The launch file's processes, or the usual ones: a camera each, a worker, and the page.
+    """The launch file's processes, or the usual ones: cameras, a worker, sinks, and the page.
 
     Each child loads the settings that we loaded: it is given the file and the flags as variables.
     """
@@ -41,10 +41,14 @@ def _usual(settings: Settings) -> tuple[ProcessSettings, ...]:
         for camera in settings.cameras
         if _is_here(camera.endpoint)
     )
+    sinks = tuple(
+        ProcessSettings(name=f"sink-{kind}", command=("sink", kind))
+        for kind in settings.sinks.kinds
+    )
     worker = ProcessSettings(name="worker", command=("worker",))
     page = ProcessSettings(name="page", command=("web",))
     has_page = settings.web.enabled and page_is_installed()
-    return (*cameras, worker, *((page,) if has_page else ()))
+    return (*cameras, worker, *sinks, *((page,) if has_page else ()))
 
 
 def page_is_installed() -> bool:

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from molmo_node.errors import MolmoNodeError
+from molmo_node.web import health, metrics, openai_api
 from molmo_node.web.assets import Assets
 from molmo_node.web.guard import Access, Guard
 from molmo_node.web.hub import Hub
@@ -32,7 +33,13 @@ def make_app(hub: Hub, access: Access) -> Starlette:
             await hub.close()
 
     return Starlette(
-        routes=[*Assets().table(), *Routes(hub).table()],
+        routes=[
+            *Assets().table(),
+            *Routes(hub).table(),
+            *openai_api.routes(hub.client),
+            *health.routes(hub.view),
+            *metrics.routes(hub.metrics),
+        ],
         middleware=[Middleware(Guard, access=access)],
         exception_handlers={MolmoNodeError: on_error},
         lifespan=lifespan,

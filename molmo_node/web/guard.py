@@ -17,14 +17,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from molmo_node.bus import limits
+from molmo_node.web import openai_errors, openai_request
 from molmo_node.web.replies import error_json
 
 COOKIE = "molmo_node_page"
 LOGIN_PATH = "/login"
 LOGIN_BYTES = 1024
-# A picture at its limit, in base64 inside JSON, with room for the rest.
-BODY_BYTES = limits.FRAME_BYTES * 4 // 3 + 65_536
+# Nothing longer is read, by no route. Routes have limits of their own, far below: they read what
+# is too long to its end, so that its sender gets an answer instead of a broken connection.
+BODY_BYTES = 4 * openai_request.BODY_BYTES
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:\d{1,5})?")
 _SAFE = ("GET", "HEAD")
@@ -141,6 +142,8 @@ class Guard:
             return self._let_in(query["token"][0])
         if scope["path"] == "/":
             return HTMLResponse(LOGIN_PAGE.format(note="It was printed at the start."), 401)
+        if scope["path"].startswith("/v1/"):
+            return openai_errors.unauthorized()
         return _error(
             401, "unauthorized", "a token is needed", "send it as `Authorization: Bearer TOKEN`"
         )

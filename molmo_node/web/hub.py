@@ -11,9 +11,11 @@ from typing import Any
 from molmo_node.bus.address import Address, node_address
 from molmo_node.bus.sockets import Security, Transport
 from molmo_node.client import AsyncClient
+from molmo_node.client.view import NodeView
 from molmo_node.config import Settings
 from molmo_node.errors import MolmoNodeError
-from molmo_node.messages import Answer
+from molmo_node.messages import Answer, Status
+from molmo_node.sinks.metrics import NodeMetrics
 from molmo_node.web import views
 from molmo_node.web.asking import Asker
 from molmo_node.web.cameras import Feeds
@@ -44,7 +46,8 @@ class Hub:
 
     Attributes:
         client: asks the worker.
-        board: what every node said last.
+        board: what every node said last, for the page.
+        view: the same and the watches' answers, for `/health` and `/metrics`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -60,7 +63,9 @@ class Hub:
         self.store = Store(data_file(settings))
         self._transport = Transport(security)
         self.client = AsyncClient(worker.text, run_dir=settings.run_dir, security=security)
-        self.board = NodeBoard(self._transport, settings, worker)
+        self.view = NodeView()
+        self.metrics = NodeMetrics(self.view)
+        self.board = NodeBoard(self._transport, settings, worker, self._note)
         self.feeds = Feeds(self._transport, settings)
         self.pictures = Pictures()
         self.history = History()
@@ -156,7 +161,12 @@ class Hub:
             await answers.close()
             await asyncio.sleep(RETRY_S)
 
+    def _note(self, message: Answer | Status) -> None:
+        self.view.note(message)
+        self.metrics.note(message)
+
     def _take(self, answer: Answer) -> None:
+        self._note(answer)
         if not answer.watch:
             return
         if (row := row_of(answer)) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,9 +49,19 @@ class NodeBoard:
     """Listens to the status of the worker, of this host's nodes and of configured cameras.
 
     Belongs to one thread, which calls `look` often and `discover` now and then.
+
+    Args:
+        tell: is given each status as it comes.
     """
 
-    def __init__(self, transport: Transport, settings: Settings, worker: Address) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        settings: Settings,
+        worker: Address,
+        tell: Callable[[Status], None],
+    ) -> None:
+        self._tell = tell
         self._transport = transport
         self._settings = settings
         self._stream: Stream[Status] = status_stream()
@@ -82,6 +93,7 @@ class NodeBoard:
                 status = self._stream.accept(socket.recv_multipart(zmq.NOBLOCK))
                 if status is None:
                     continue
+                self._tell(status)
                 if status.node in self.heard or len(self.heard) < MOST_NODES:
                     self.heard[status.node] = Heard(status, time.monotonic())
                     has_news = True

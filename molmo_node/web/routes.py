@@ -25,6 +25,7 @@ from molmo_node.web.wizard import Calibration
 T = TypeVar("T", bound=msgspec.Struct)
 
 JSON_BYTES = 65_536
+ASK_BYTES = limits.FRAME_BYTES * 4 // 3 + JSON_BYTES  # it may hold a picture in base64
 HOUR_NS = 3600 * 10**9
 CSV_ROWS = 5_000
 FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
@@ -82,8 +83,8 @@ class Routes:
 
     async def ask(self, request: Request) -> Response:
         """One question, one answer."""
-        body = await request.body()  # it may hold a picture; the guard has seen to its size
-        return JSONResponse(await self._hub.asker.ask(_decode(body, Ask)))
+        asked = _decode(await _body(request, ASK_BYTES), Ask)
+        return JSONResponse(await self._hub.asker.ask(asked))
 
     async def camera_picture(self, request: Request) -> Response:
         """A camera's newest frame."""
@@ -121,16 +122,14 @@ class Routes:
 
     async def add_picture(self, request: Request) -> Response:
         """Keep a picture for an hour: a JPEG or PNG file, or a camera's frame."""
-        body = await request.body()
+        body = await _body(request, limits.FRAME_BYTES)
         if request.headers.get("content-type", "").startswith("application/json"):
-            wanted = _decode(_small(body), FrozenCamera)
+            wanted = _decode(body, FrozenCamera)
             feed = self._hub.feeds.get(wanted.camera)
             kept = None
             if wanted.seq is not None:
                 kept = feed.shelf.find(wanted.session, wanted.seq)
             picture = kept or await feed.newest()
-        elif len(body) > limits.FRAME_BYTES:
-            raise ProtocolError(f"a picture may have {limits.FRAME_BYTES} bytes")
         else:
             picture = uploaded(body)
         fields = {"width": picture.width, "height": picture.height, "camera": picture.ref.camera}
@@ -142,7 +141,7 @@ class Routes:
 
     async def add_watch(self, request: Request) -> Response:
         """Make a watch."""
-        new = _decode(_small(await request.body()), NewWatch)
+        new = _decode(await _body(request), NewWatch)
         heard = self._hub.board.worker
         taken = {spec.name for spec in heard.status.watches} if heard is not None else set()
         spec = await self._hub.standing.add(new, taken)
@@ -150,7 +149,7 @@ class Routes:
 
     async def change_watch(self, request: Request) -> Response:
         """Pause a watch or go on with it; set its limits."""
-        change = _decode(_small(await request.body()), WatchChange)
+        change = _decode(await _body(request), WatchChange)
         name = _name(request)
         await self._hub.standing.change(name, change)
         return JSONResponse({"name": name, **self._hub.standing.facts(name)})
@@ -193,17 +192,17 @@ class Routes:
 
     async def propose(self, request: Request) -> Response:
         """The dial's centre, marks and unit, as found in a picture."""
-        wanted = _decode(_small(await request.body()), OfPicture)
+        wanted = _decode(await _body(request), OfPicture)
         return JSONResponse(await self._hub.wizard.propose(wanted.picture))
 
     async def try_out(self, request: Request) -> Response:
         """Ten test readings of a calibration."""
-        wanted = _decode(_small(await request.body()), Calibration)
+        wanted = _decode(await _body(request), Calibration)
         return JSONResponse(await self._hub.wizard.try_out(wanted))
 
     async def save(self, request: Request) -> Response:
         """Write a calibration as a gauge profile."""
-        wanted = _decode(_small(await request.body()), Calibration)
+        wanted = _decode(await _body(request), Calibration)
         return JSONResponse(await self._hub.wizard.save(wanted), 201)
 
 
@@ -221,10 +220,20 @@ def _decode(body: bytes, kind: type[T]) -> T:
         raise ProtocolError(f"request: {text}", hint="docs/page.md lists the fields") from exc
 
 
-def _small(body: bytes) -> bytes:
-    if len(body) > JSON_BYTES:
-        raise ProtocolError(f"request of {len(body)} bytes, at most {JSON_BYTES} allowed")
-    return body
+async def _body(request: Request, most_bytes: int = JSON_BYTES) -> bytes:
+    """The body; of one that is too long nothing is kept, but it is read to its end."""
+    kept, total = bytearray(), 0
+    async for chunk in request.stream():
+        total += len(chunk)
+        if total <= most_bytes:
+            kept += chunk
+        else:
+            kept.clear()
+    if total > most_bytes:
+        raise ProtocolError(
+            f"request of {total} bytes, at most {most_bytes} allowed", hint="send it smaller"
+        )
+    return bytes(kept)
 
 
 def _name(request: Request) -> str:

@@ -8,8 +8,8 @@ from molmo_node.client import Client
 from molmo_node.messages import ProcessHealth, Status
 from molmo_node.supervisor import Announcer, Backoff, ChildState, ProcessEvent
 from molmo_node.supervisor.announce import LINES, LINES_BYTES
-from tests.support.waiting import wait_for
 from tests.supervisor.supervised import Running, python
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.process
 

@@ -84,7 +84,7 @@ def test_a_picture_of_ones_own_is_asked_about(node):
         ({"task": "dance", "camera": "front"}, 400, "dance"),
         ({"task": "ask", "text": "x" * 5000, "camera": "front"}, 400, "text"),
         ({"task": "ask", "text": "x", "camera": "front", "unknown": 1}, 400, "unknown"),
-        ({"task": "ask", "text": "x", "camera": "front", "seq": 1, "session": "s"}, 422, "not kept"),
+        ({"task": "ask", "text": "x", "camera": "front", "seq": 1, "session": ""}, 422, "not kept"),
         ({"task": "ask", "text": "x", "picture": "guess"}, 422, "not kept"),
         ({"task": "ask", "text": "x", "image": "%%%"}, 400, "base64"),
         ({"task": "ask", "text": "x", "image": "QUJD"}, 400, "neither JPEG nor PNG"),
@@ -169,7 +169,9 @@ def test_a_watch_is_made_paused_limited_charted_and_removed(node):
     assert request(node.url, path, "PATCH", {"paused": False}).status == 200
     wait_for(lambda: read(node, path) > before, 10, "it goes on")
 
-    table = list(csv.DictReader(io.StringIO(request(node.url, path + "/readings.csv").body.decode())))
+    table = list(
+        csv.DictReader(io.StringIO(request(node.url, path + "/readings.csv").body.decode()))
+    )
     assert {row["value"] for row in table} == {"2.0"}
     assert all(row["time"].endswith("Z") for row in table)
 
@@ -210,7 +212,8 @@ def test_a_page_that_starts_again_holds_its_watches_again(node):
     config = str(node.stack.folder / "page.yaml")
 
     node.process.end()
-    node.process = node.stack.start("page", "web", "-c", config, "--port", node.url.split(":")[-1].strip("/"))  # fmt: skip
+    port = node.url.split(":")[-1].strip("/")
+    node.process = node.stack.start("page", "web", "-c", config, "--port", port)
 
     wait_for(lambda: _answers(node), 15, "the page is back")
     wait_for(lambda: (of_state(node, "again") or {}).get("stands"), 10, "its watch stands")
@@ -229,5 +232,15 @@ def test_the_state_is_json_with_every_part(node):
 
     assert {camera["name"] for camera in state["cameras"]} == {"front", "dial"}
     assert state["worker"]["state"] in ("ready", "busy")
-    assert {one["node"] for one in state["nodes"]} >= {"worker", "page", "camera.front"}
+    wait_for(lambda: heard(node) >= {"worker", "page", "camera.front"}, 10, "every node's word")
     assert abs(state["at_ms"] - time.time() * 1e3) < 5000
+
+
+def heard(node) -> set[str]:
+    return {one["node"] for one in request(node.url, "/api/state").json["nodes"]}
+
+
+def test_health_and_metrics_are_served_by_the_page(node):
+    wait_for(lambda: request(node.url, "/health").json["ready"], 10, "it is ready")
+    assert b"molmo_node_" in request(node.url, "/metrics").body
+    assert request(node.url, "/v1/models").json["data"][0]["id"] == "scripted"

@@ -125,7 +125,8 @@ def test_an_acknowledgement_of_what_was_never_sent_opens_nothing():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no json", "[]", '{"look": 3}', '{"seen": "x"}', '{"other": 1}', "[" * 900, "x" * 2000]
+    "text",
+    ["", "no json", "[]", '{"look": 3}', '{"seen": "x"}', '{"other": 1}', "[" * 900, "x" * 2000],
 )  # fmt: skip
 def test_a_tab_that_talks_nonsense_is_closed(text):
     async def scene(viewer, socket):

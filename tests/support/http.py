@@ -39,7 +39,7 @@ def request(url: str, path: str, method: str = "GET", body: Any = None, **header
         connection.close()
 
 
-def page_url(process: Process, within_s: float = 15.0) -> str:
+def page_url(process: Process, within_s: float = 45.0) -> str:
     """The address that a page's process printed, as soon as it listens."""
 
     def found() -> str | None:

@@ -2,58 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-import molmo_node
-from tests.support.http import page_url
-from tests.support.stack import Process, Stack
-
-EXAMPLES = Path(molmo_node.__file__).parent / "examples"
-SCRIPT = {
-    "answers": [
-        {"task": "point", "text": "red mug", "points": [[100.25, 120.5, "red mug"]]},
-        {"task": "point", "text": "corners", "points": [[0, 0, "a"], [320, 240, "b"]]},
-        {"task": "ask", "reply": "a scripted answer"},
-        {"task": "count", "count": 2, "points": [[10, 20, "bolt"], [30, 40, "bolt"]]},
-        {"no_answer": "I was told nothing about this"},
-    ]
-}
-
-
-@dataclass
-class PageStack:
-    """A camera, a scripted worker and the page."""
-
-    stack: Stack
-    process: Process
-    url: str
-    gauges: Path
+from tests.support.page_stack import PageStack, page_stack
 
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[PageStack]:
-    """Camera `front` (a pattern), camera `dial` (a photograph), worker, page."""
-    folder = Path(tempfile.mkdtemp(prefix="mp-"))
-    run_dir = Path(tempfile.mkdtemp(prefix="mn-"))
-    stack = Stack(folder, run_dir)
-    gauges = folder / "gauges"
-    gauges.mkdir()
-    try:
-        stack.camera("front", "pattern:320x240@20")
-        stack.camera("dial", str(EXAMPLES / "workshop_gauge"))
-        stack.worker(SCRIPT)
-        config = stack.file("page.yaml", f"gauges: {{folder: {gauges}}}")
-        process = stack.start("page", "web", "-c", str(config), "--port", "0")
-        url = page_url(process)
-        stack.wait_ready(stack.client(), "front", "dial")
-        yield PageStack(stack, process, url, gauges)
-    finally:
-        stack.close()
-        shutil.rmtree(folder)
-        shutil.rmtree(run_dir)
+    """Cameras `front` and `dial`, a scripted worker, the page."""
+    with page_stack() as node:
+        yield node

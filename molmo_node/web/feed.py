@@ -206,7 +206,7 @@ def to_picture(frame: Frame) -> Picture:
     """A frame as JPEG: its own bytes where it is JPEG, else encoded."""
     header = frame.header
     if header.encoding == "jpeg":
-        jpeg = frame.body.tobytes()
+        jpeg = imaging.without_turning(frame.body.tobytes())
     else:
         jpeg = imaging.encode_jpeg(frame.rgb(), JPEG_QUALITY)
     return Picture(header.ref, header.width, header.height, jpeg)

@@ -57,4 +57,4 @@ def uploaded(body: bytes) -> Picture:
     ref = FrameRef(
         camera="", session="upload", seq=0, stamp_ns=time.time_ns(), mono_ns=time.monotonic_ns()
     )
-    return Picture(ref, width, height, body)
+    return Picture(ref, width, height, imaging.without_turning(body))

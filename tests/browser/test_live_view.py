@@ -16,19 +16,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.process, pytest.mark.timeout(180)
 SIZE = (320, 240)  # of camera `front`
 TWO_FRAMES = """() => new Promise(
     done => requestAnimationFrame(() => requestAnimationFrame(done)))"""
-TURNED = """async () => {
-    const canvas = new OffscreenCanvas(64, 32);
-    canvas.getContext('2d').fillRect(0, 0, 8, 8);
-    const file = await canvas.convertToBlob({type: 'image/jpeg'});
-    const jpeg = new Uint8Array(await file.arrayBuffer());
-    const exif = new Uint8Array([
-        0xff, 0xe1, 0, 0x22, 0x45, 0x78, 0x69, 0x66, 0, 0, 0x4d, 0x4d, 0, 0x2a, 0, 0, 0, 8,
-        0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0]);
-    const blob = new Blob([jpeg.slice(0, 2), exif, jpeg.slice(2)], {type: 'image/jpeg'});
-    const { bitmapOf } = await import('/page/dom.js');
-    const [ours, turned] = [await bitmapOf(blob), await createImageBitmap(blob)];
-    return [ours.width, ours.height, turned.width, turned.height];
-}"""
 
 
 def ask(page, text: str, task: str = "point") -> None:
@@ -192,8 +179,3 @@ def test_every_control_has_a_name(page):
             .map(one => one.outerHTML.slice(0, 80))"""
     )
     assert nameless == []
-
-
-def test_a_picture_is_shown_as_the_model_sees_it_whatever_its_file_says_of_turning(page):
-    """EXIF orientation 6 would turn it; the node's decoders ignore it, and so must the page."""
-    assert page.evaluate(TURNED) == [64, 32, 32, 64]

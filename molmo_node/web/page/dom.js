@@ -22,6 +22,34 @@ export function fill(parent, ...children) {
   if (key) parent.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
 }
 
+/**
+ * Make an element hold what is given, and keep what stays: a button that is being pressed must not
+ * be exchanged for its twin. Listeners stay the old ones, so what has some needs a data-key.
+ */
+export function update(parent, ...children) {
+  const wanted = children.flat(Infinity).filter(Boolean).map((child) => (child instanceof Node ? child : document.createTextNode(child)));
+  wanted.forEach((next, index) => {
+    const old = parent.childNodes[index];
+    if (old) morph(old, next);
+    else parent.append(next);
+  });
+  while (parent.childNodes.length > wanted.length) parent.lastChild.remove();
+}
+
+function morph(old, next) {
+  if (old.nodeName !== next.nodeName || old.dataset?.key !== next.dataset?.key) {
+    old.replaceWith(next);
+    return;
+  }
+  if (old.nodeType === Node.TEXT_NODE) {
+    if (old.data !== next.data) old.data = next.data;
+    return;
+  }
+  for (const { name, value } of [...next.attributes]) if (old.getAttribute(name) !== value && name !== "open") old.setAttribute(name, value);
+  for (const { name } of [...old.attributes]) if (!next.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+  update(old, [...next.childNodes]);
+}
+
 /** What a refused request says: a message, and the next step. */
 export class Refused extends Error {
   constructor({ message, hint = "", code = "error", wait_ms: waitMs = null }) {
@@ -45,12 +73,12 @@ export async function api(path, { method = "GET", json, body, type } = {}) {
   return found;
 }
 
-/** The same for pictures: an ImageBitmap in the picture's own orientation, as the model sees it. */
+/** The same for pictures, of a blob or an address. */
 export async function bitmapOf(source) {
-  if (typeof source !== "string") return createImageBitmap(source, { imageOrientation: "none" });
+  if (typeof source !== "string") return createImageBitmap(source);
   const response = await fetch(source);
   if (response.status !== 200) throw new Refused({ message: "that picture is not kept any more" });
-  return createImageBitmap(await response.blob(), { imageOrientation: "none" });
+  return createImageBitmap(await response.blob());
 }
 
 let toastTimer = 0;

@@ -1,5 +1,5 @@
 // What was asked before, newest first, with small pictures.
-import { api, at, fill, h } from "./dom.js";
+import { api, at, h, update } from "./dom.js";
 import { clockTime, questionText, short } from "./format.js";
 
 export class History {
@@ -16,14 +16,14 @@ export class History {
     this.revision = revision;
     const entries = await api("/api/history").catch(() => []);
     at("clear-history").hidden = !entries.length;
-    fill(at("history"), entries.map((entry) => this.#item(entry)));
-    if (!entries.length) fill(at("history"), h("li", { className: "help" }, "Nothing yet. Point at something."));
+    update(at("history"), entries.map((entry) => this.#item(entry)));
+    if (!entries.length) update(at("history"), h("li", { className: "help" }, "Nothing yet. Point at something."));
     this.#mark();
   }
 
   #item(entry) {
     const said = entry.error ? { text: entry.error.message, isBad: true } : short(entry.answer);
-    return h("li", {}, h("button", { type: "button", "data-key": `history-${entry.id}`, "data-id": entry.id, onclick: () => this.askBar.show(entry) },
+    return h("li", { "data-key": `entry-${entry.id}` }, h("button", { type: "button", "data-key": `history-${entry.id}`, "data-id": entry.id, onclick: () => this.askBar.show(entry) },
       h("img", { src: `/api/history/${entry.id}/thumb.jpg`, alt: "", loading: "lazy", width: 70, height: 53 }),
       h("span", {}, h("span", { className: "q" }, `${questionText(entry.question)}`),
         h("span", { className: said.isBad ? "a bad" : "a" }, said.unit ? `${said.text} ${said.unit}` : said.text),

@@ -1,6 +1,6 @@
 // The page: which view is open, and the node's state handed to all of them.
 import { AskBar } from "./ask.js";
-import { at, fill, h } from "./dom.js";
+import { at, h, update } from "./dom.js";
 import { History } from "./history.js";
 import { Live } from "./net.js";
 import { NodeView } from "./node.js";
@@ -52,7 +52,7 @@ function showCameras(cameras) {
     stage.setCamera(name);
     if (newest) show(newest);
   };
-  fill(at("cameras"), cameras.map((camera) => h("button", {
+  update(at("cameras"), cameras.map((camera) => h("button", {
     type: "button", "data-key": `camera-${camera.name}`, "data-camera": camera.name,
     "aria-pressed": String(camera.name === stage.camera), onclick: choose(camera.name),
   }, h("span", { className: "dot", "data-state": camera.alive ? "ready" : "lost" }), camera.name,

@@ -1,5 +1,5 @@
 // How the node is: what is wrong and the next step, processes, cameras, worker, GPUs, last words.
-import { at, fill, h } from "./dom.js";
+import { at, h, update } from "./dom.js";
 import { clockTime, duration, number } from "./format.js";
 
 const dot = (state) => h("span", { className: "dot", "data-state": state });
@@ -8,10 +8,8 @@ const GIB = 2 ** 30;
 export class NodeView {
   show(state, isOpen) {
     if (!isOpen) return;
-    const kept = [...at("view-node").querySelectorAll(".lines")].map((lines) => lines.scrollTop);
-    fill(at("view-node"), h("h1", {}, "The node"), problems(state), deaths(state),
+    update(at("view-node"), h("h1", {}, "The node"), problems(state), deaths(state),
       h("div", { className: "node-grid" }, processes(state), worker(state), cameras(state), gpus(state), others(state)));
-    [...at("view-node").querySelectorAll(".lines")].forEach((lines, index) => { lines.scrollTop = kept[index] ?? lines.scrollHeight; });
   }
 }
 

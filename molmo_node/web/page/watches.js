@@ -1,6 +1,6 @@
 // Standing questions: make, pause, remove; their readings over hours.
 import { Chart } from "./chart.js";
-import { api, at, errorLine, fill, h, toast } from "./dom.js";
+import { api, at, errorLine, fill, h, toast, update } from "./dom.js";
 import { duration, number, questionText, short } from "./format.js";
 import { PictureView } from "./picture_view.js";
 import { drawAnswer } from "./overlay.js";
@@ -32,7 +32,7 @@ export class Watches {
     if (!this.isOpen) return;
     const { watches } = state;
     if (!watches.some((watch) => watch.name === this.chosen)) this.chosen = watches[0]?.name ?? null;
-    fill(at("watch-list"), watches.map((watch) => this.#item(watch)));
+    update(at("watch-list"), watches.map((watch) => this.#item(watch)));
     if (!watches.length) {
       fill(at("watch-list"), h("li", { className: "empty" }, "No watch yet. Ask something in ", h("a", { href: "#live" }, "Live"), ", then press Watch."));
     }
@@ -75,7 +75,7 @@ export class Watches {
       this.chosen = watch.name;
       this.show(this.state);
     };
-    return h("li", {}, h("button", { type: "button", "data-key": `watch-${watch.name}`, "data-watch": watch.name, "aria-current": watch.name === this.chosen ? "true" : null, onclick: choose },
+    return h("li", { "data-key": watch.name }, h("button", { type: "button", "data-key": `watch-${watch.name}`, "data-watch": watch.name, "aria-current": watch.name === this.chosen ? "true" : null, onclick: choose },
       h("span", { className: "name" }, watch.name), h("span", { className: `value ${tone}` }, text, unit ? ` ${unit}` : ""),
       h("span", { className: "what" }, `${questionText(watch.question)}${watch.camera ? ` · ${watch.camera}` : ""} · ${number(watch.rate_hz, 3)} Hz${this.#standing(watch)}`)));
   }

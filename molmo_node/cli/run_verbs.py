@@ -89,6 +89,7 @@ def up(
 def demo(seconds: _Seconds = None, json: options.Json = False) -> None:
     """Read a real gauge from photographs: camera, worker and answers, with nothing to set up."""
     signals = StopSignals()
+    import shutil
     import tempfile
 
     from molmo_node.cli import session
@@ -96,7 +97,9 @@ def demo(seconds: _Seconds = None, json: options.Json = False) -> None:
 
     settings_file = Path(__file__).parents[1] / "examples" / "demo.yaml"
     with tempfile.TemporaryDirectory(prefix="molmo-demo-") as folder:
-        loaded = session.load_settings(settings_file, run_dir=Path(folder))
+        # The page may write profiles; those of the package are examples for everybody.
+        gauges = shutil.copytree(settings_file.parent / "gauges", Path(folder) / "gauges")
+        loaded = session.load_settings(settings_file, run_dir=Path(folder), gauges__folder=gauges)
         print("a camera streams photographs of a pressure gauge, a worker reads it; Ctrl-C ends it")
         outcome = run_stage(loaded, seconds, json, signals)
     print(outcome.summary())

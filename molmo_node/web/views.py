@@ -31,6 +31,7 @@ def camera_json(feed: CameraFeed, board: NodeBoard) -> dict[str, Any]:
         "dropped": stats.gaps,
         "rejected": stats.rejected,
         "path": stats.path,
+        "seq": header.ref.seq if header else None,
         "width": header.width if header else None,
         "height": header.height if header else None,
         "state": node.status.state if node is not None and not node.is_lost else "lost",

@@ -23,8 +23,6 @@ SHORT_POINTER = 0.5
 DROP_DEG = 8.0
 SAME_BAR_DEG = 8.0
 CLEARLY_NEARER = 0.01
-MOST_BARS = 8
-"""A broad counterweight gives several lines; the needle opposite must still be among them."""
 FAR_FAINTER = 0.5
 END_DEG = 10.0
 MOST_EDGE = 0.25
@@ -72,24 +70,30 @@ def pick_needle(image: ImageRGB, view: PolarView, dial: Dial, scale: Scale) -> P
     is_narrow = scale.sweep_deg < NARROW_SWEEP_DEG
     if is_narrow and (ridge := _ridge_pick(view, allowed, SURE_RIDGE)):
         return ridge
-    needles = [
-        needle for needle in find_needles(view, most=MOST_BARS) if _is_allowed(needle, allowed)
-    ]
+    seen = find_needles(view, most=5)
+    needles = [needle for needle in seen if _is_allowed(needle, allowed)]
     if scale.wraps and (drop := _drop_pick(image, dial, needles)):
         return drop
-    chosen = choose(needles)
+    chosen = choose(needles, seen)
     if chosen and chosen.needle.sigma_deg <= COARSE_SIGMA_DEG:
         return chosen
     return _ridge_pick(view, allowed, RIDGE_CLEAR) or chosen
 
 
-def choose(needles: Sequence[Needle]) -> Pick | None:
-    """The pointer among straight things: the thin front of a bar, else the longest."""
+def choose(needles: Sequence[Needle], seen: Sequence[Needle] = ()) -> Pick | None:
+    """The pointer among straight things: the thin front of a bar, else the longest.
+
+    Args:
+        needles: those that can be the pointer.
+        seen: all of them, since a counterweight may lie outside the scale; `needles` if empty.
+    """
     if not needles:
         return None
     ordered = sorted(needles, key=lambda n: -(n.length + 0.002 * min(n.contrast, 60.0)))
     longest = ordered[0]
-    rather = [n for n in ordered if _is_rather(n, longest) or _is_front(n, longest, ordered)]
+    rather = [
+        n for n in ordered if _is_rather(n, longest) or _is_front(n, longest, seen or ordered)
+    ]
     best = max(rather, key=_weight, default=longest)
     best = _through_pivot(best, ordered)
     others = [n for n in ordered if apart_deg(n.angle_deg, best.angle_deg) > SAME_BAR_DEG]

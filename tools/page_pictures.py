@@ -74,12 +74,12 @@ def asked(page: Any, options: argparse.Namespace) -> None:
     open_view(page, options, "live")
     if options.camera:
         page.click(f"[data-camera={options.camera}]")
-    page.wait_for_function("document.getElementById('view').dataset.seq > 0")
+    page.wait_for_function("() => document.getElementById('view').dataset.seq > 0")
     page.select_option("#task", options.task)
     page.fill("#question", options.text)
     page.press("#question", "Enter")
     page.wait_for_selector("#answer dl")
-    page.wait_for_function("document.getElementById('view').dataset.drawn > 0")
+    page.wait_for_function("() => document.getElementById('view').dataset.drawn > 0")
     page.wait_for_selector("#history img")
     page.evaluate("document.activeElement.blur()")
 
@@ -87,8 +87,8 @@ def asked(page: Any, options: argparse.Namespace) -> None:
 def watched(page: Any, options: argparse.Namespace) -> None:
     """A watch with its chart and the frame of its last answer."""
     open_view(page, options, "watches")
-    page.wait_for_function("document.querySelector('.chart canvas')?.dataset.count > 5")
-    page.wait_for_function("document.querySelector('.watch-seen canvas').width > 100")
+    page.wait_for_function("() => document.querySelector('.chart canvas')?.dataset.count > 5")
+    page.wait_for_function("() => document.querySelector('.watch-seen canvas').width > 100")
 
 
 def calibrating(page: Any, options: argparse.Namespace) -> None:

@@ -19,15 +19,15 @@ def test_a_lost_camera_is_seen_and_its_return_too(page, node):
     node.stack.processes["camera.front"].send(signal.SIGKILL)
 
     page.wait_for_function(
-        "document.getElementById('stage-note').textContent.startsWith('Camera lost')",
+        "() => document.getElementById('stage-note').textContent.startsWith('Camera lost')",
         timeout=PROMISED_MS + SLACK_MS,
     )
     assert page.get_attribute("#view", "data-stale") == "true"
     assert page.locator("#stage-note").get_attribute("data-kind") == "bad"
 
     node.stack.camera("front", "pattern:320x240@20")
-    page.wait_for_function("document.getElementById('view').dataset.stale === 'false'")
-    page.wait_for_function("document.getElementById('stage-note').hidden")
+    page.wait_for_function("() => document.getElementById('view').dataset.stale === 'false'")
+    page.wait_for_function("() => document.getElementById('stage-note').hidden")
 
 
 def test_a_worker_that_is_gone_is_a_problem_with_a_next_step(open_page, node):
@@ -48,7 +48,7 @@ def test_a_server_that_is_gone_is_seen_and_its_return_too(page, node, faults):
     node.process.send(signal.SIGKILL)
 
     page.wait_for_selector("#connection:not([hidden])", timeout=PROMISED_MS + SLACK_MS)
-    page.wait_for_function("document.getElementById('view').dataset.stale === 'true'")
+    page.wait_for_function("() => document.getElementById('view').dataset.stale === 'true'")
     assert "lost" in page.inner_text("#connection")
 
     node.process.wait()

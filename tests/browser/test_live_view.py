@@ -58,7 +58,7 @@ def test_a_typed_question_draws_its_point_where_the_engine_saw_it(open_page, vie
 
     ask(page, "red mug")
     wait_answer(page, "1 place")
-    page.wait_for_function("document.getElementById('view').dataset.drawn == 1")
+    page.wait_for_function("() => document.getElementById('view').dataset.drawn == 1")
     page.evaluate(TWO_FRAMES)
 
     found, expected = mark_center(page), place_of(page, 100.25, 120.5, *SIZE)
@@ -146,7 +146,9 @@ def test_history_brings_a_question_back_on_its_own_picture(page):
     wait_answer(page, "1 place")
     page.wait_for_function("n => document.getElementById('view').dataset.seq == n", arg=sent["seq"])
     page.click("[data-copy=cli]")
-    page.wait_for_function("document.getElementById('toast').textContent === 'Command copied'")
+    page.wait_for_function(
+        "() => document.getElementById('toast').textContent === 'Command copied'"
+    )
 
 
 def test_a_refusal_says_what_to_do_next(page, faults):

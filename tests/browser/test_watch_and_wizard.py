@@ -26,11 +26,11 @@ def test_a_watch_is_made_its_chart_moves_and_it_is_paused_and_removed(page):
 
     page.wait_for_selector("#view-watches:not([hidden]) [data-watch=bolts]")
     chart = "document.querySelector('.chart canvas')?.dataset.count"
-    page.wait_for_function(f"{chart} > 3")
+    page.wait_for_function(f"() => {chart} > 3")
     count = page.evaluate(f"Number({chart})")
     page.wait_for_function(f"n => {chart} > n", arg=count)
     page.wait_for_selector(".watch-now.high")  # 2 is above 1.5
-    page.wait_for_function("document.querySelector('.watch-seen canvas').width > 300")
+    page.wait_for_function("() => document.querySelector('.watch-seen canvas').width > 300")
 
     page.click("text=Pause")
     page.wait_for_selector("[data-watch=bolts] >> text=paused")
@@ -63,7 +63,7 @@ def test_a_dial_is_calibrated_by_clicks_and_read_within_its_tolerance(open_page,
     look_at(page, "dial")
     page.select_option("#task", "read_gauge")
     page.fill("#question", "jis")
-    page.wait_for_function("document.querySelector('#gauges option[value=jis]')")
+    page.wait_for_function("() => document.querySelector('#gauges option[value=jis]')")
     page.wait_for_timeout(1000)  # what the page promises: the worker uses it within a second
     page.press("#question", "Enter")
     page.wait_for_selector("#answer .said .unit")

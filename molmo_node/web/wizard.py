@@ -23,7 +23,7 @@ from molmo_node.web.pictures import Pictures
 T = TypeVar("T")
 
 TRIALS = 10
-FRAMES_WITHIN_S = 12.0
+FRAMES_WITHIN_S = 60.0
 MOST_MARKS = 64
 NO_FOLDER = "start the node with --gauges FOLDER, or set gauges.folder in its settings file"
 

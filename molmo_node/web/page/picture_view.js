@@ -18,7 +18,10 @@ export class PictureView {
   show(bitmap) {
     if (this.bitmap && this.bitmap !== bitmap) this.bitmap.close();
     this.bitmap = bitmap;
-    [this.width, this.height] = [bitmap.width, bitmap.height];
+    if (this.width !== bitmap.width || this.height !== bitmap.height) {
+      [this.width, this.height] = [bitmap.width, bitmap.height];
+      this.canvas.style.aspectRatio = `${bitmap.width} / ${bitmap.height}`;
+    }
     this.refresh();
   }
 
@@ -69,6 +72,20 @@ export class PictureView {
       const after = this.view;
       this.pan[0] += before.x + px * before.scale - (after.x + px * after.scale);
       this.pan[1] += before.y + py * before.scale - (after.y + py * after.scale);
+    }
+    this.refresh();
+  }
+
+  /** Zoom so that a circle of the frame fills the view. */
+  zoomTo([px, py], radius) {
+    this.zoom = 1;
+    this.pan = [0, 0];
+    const { clientWidth, clientHeight } = this.canvas;
+    const fit = this.view.scale;
+    this.zoom = Math.max(1, Math.min(16, Math.min(clientWidth, clientHeight) / (2 * radius * fit)));
+    if (this.zoom > 1) {
+      const { scale, x, y } = this.view;
+      this.pan = [clientWidth / 2 - (x + px * scale), clientHeight / 2 - (y + py * scale)];
     }
     this.refresh();
   }

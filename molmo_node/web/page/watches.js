@@ -175,7 +175,6 @@ export class Watches {
       return;
     }
     this.seenAnswer = answer;
-    this.seen.canvas.style.aspectRatio = `${answer.width} / ${answer.height}`;
     this.seen.show(bitmap);
   }
 

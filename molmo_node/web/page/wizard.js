@@ -106,6 +106,8 @@ export class Wizard {
       this.center = found.center;
       this.marks = found.marks.map((mark) => ({ ...mark, value: String(mark.value) }));
       if (found.unit) this.unit.value = found.unit;
+      const reach = Math.max(...this.marks.map((mark) => Math.hypot(mark.x_px - this.center[0], mark.y_px - this.center[1])));
+      this.picture.zoomTo(this.center, reach * 1.5);
       this.trial = null;
       toast("Check the marks; remove what is wrong and click it again");
     });
@@ -205,7 +207,7 @@ export class Wizard {
     const here = reading.value === null ? reasonText(reading.reason) : `${number(reading.value)} ${reading.unit}`;
     const apart = spread === null ? "none was read" : `${number(spread, 2)} ${reading.unit} apart`;
     fill(this.result,
-      h("p", {}, "On this picture ", h("strong", { id: "trial-value" }, here), `. Ten ${this.source.camera && source !== "picture" ? "frames of" : "changed copies of the"} ${source}: `, h("strong", { id: "trial-spread" }, apart), refused ? `, ${refused} refused` : "", "."),
+      h("p", {}, "On this picture ", h("strong", { id: "trial-value" }, here), `. ${readings.length} ${source === "picture" ? "slightly changed copies of it" : `frames of ${source}`}: `, h("strong", { id: "trial-spread" }, apart), refused ? `, ${refused} refused` : "", "."),
       h("ul", { className: "dots" }, readings.map((one) => h("li", { className: one.value === null ? "none" : "" }, one.value === null ? reasonText(one.reason) : number(one.value)))));
   }
 
@@ -224,7 +226,9 @@ export class Wizard {
     this.marks.forEach((mark) => {
       const [x, y] = place(mark.x_px, mark.y_px);
       drawPoint(context, x, y);
-      drawLabel(context, x + 14, y + 5, mark.value || "value?");
+      const [dx, dy] = [mark.x_px - this.center[0], mark.y_px - this.center[1]];
+      const outward = 26 / (Math.hypot(dx, dy) || 1);
+      drawLabel(context, x + dx * outward - 6, y + dy * outward + 5, mark.value || "value?");
     });
     if (this.center) drawCross(context, ...place(...this.center));
     if (this.cursor) drawCross(context, ...place(...this.cursor));

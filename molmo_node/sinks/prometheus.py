@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import threading
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,8 @@ from molmo_node.config.sinks import PrometheusSettings
 from molmo_node.errors import ConfigError
 from molmo_node.sinks.base import Message
 from molmo_node.sinks.metrics import NodeMetrics
+
+log = logging.getLogger(__name__)
 
 SLOW_CLIENT_S = 5.0
 CLIENTS = 8
@@ -37,6 +40,7 @@ class PrometheusSink:
                 hint="set sinks.prometheus.port to another one",
             ) from exc
         self.port = self._server.server_address[1]
+        log.info("metrics are served", extra={"at": f"http://{settings.host}:{self.port}/metrics"})
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics")
         self._thread.start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import shutil
 import signal
@@ -40,7 +41,11 @@ class Broker:
     def __init__(self, folder: Path, extra: str = "allow_anonymous true") -> None:
         self.port = free_port()
         self._config = folder / f"mosquitto-{self.port}.conf"
-        self._config.write_text(f"listener {self.port} 127.0.0.1\npersistence false\n{extra}\n")
+        # As root it would become another user, who cannot read the files of a test.
+        user = f"user {getpass.getuser()}"
+        self._config.write_text(
+            f"listener {self.port} 127.0.0.1\npersistence false\n{user}\n{extra}\n"
+        )
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import socket
 import threading
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -71,7 +72,10 @@ class _Server(ThreadingHTTPServer):
         self.metrics = metrics
         self.token = token
         self._places = threading.BoundedSemaphore(CLIENTS)
-        super().__init__(address, _Handler)
+        host = address[0].strip("[]")
+        if ":" in host:
+            self.address_family = socket.AF_INET6
+        super().__init__((host, address[1]), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve in a thread of its own, so many at a time; the rest is hung up on."""

@@ -81,8 +81,7 @@ class Link:
         try:
             client.connect(self._broker.host, self._broker.port, self._broker.keepalive_s)
         except (OSError, ValueError) as exc:  # ValueError: a host name that is none
-            reason = (getattr(exc, "strerror", None) or str(exc) or "no answer").lower()
-            raise self._down(reason) from exc
+            raise self._down(_reason(exc)) from exc
         client.loop_start()
         self._client = client
         _wait(lambda: self._connected.is_set() or self._lost.is_set(), CONNECT_S)
@@ -167,6 +166,12 @@ class Link:
             f"MQTT broker {self._broker.place}: {reason}",
             hint="check host, port, user and password; readings wait and are sent then",
         )
+
+
+def _reason(exc: OSError | ValueError) -> str:
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"certificate verify failed ({exc.verify_message})"
+    return (getattr(exc, "strerror", None) or str(exc) or "it does not answer").lower()
 
 
 def _wait(is_done: Callable[[], bool], within_s: float) -> bool:

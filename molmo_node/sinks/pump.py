@@ -108,6 +108,11 @@ class Pump:
             self._error, self._has_worked, len(buffer), self._delivered, buffer.dropped
         )
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it still moves messages; a fault of ours ends it."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """Send what waits if that works at once, say goodbye, and end."""
         self._is_stopping.set()

@@ -49,6 +49,11 @@ class Buffer:
                 self._changed.wait(wait_s)
             return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
+    def wake(self) -> None:
+        """End a `take` that waits."""
+        with self._changed:
+            self._changed.notify()
+
     def put_back(self, messages: Sequence[Message]) -> None:
         """Return what could not be sent; it is the oldest, and so what a full buffer drops."""
         with self._changed:
@@ -116,6 +121,7 @@ class Pump:
     def stop(self) -> None:
         """Send what waits if that works at once, say goodbye, and end."""
         self._is_stopping.set()
+        self._buffer.wake()
         self._thread.join(STOP_S)
         if self._thread.is_alive():
             log.warning("sink does not end", extra={"sink": self._name})

@@ -21,44 +21,50 @@ def settings(broker: Broker, **fields) -> dict:
     return {"host": "127.0.0.1", "port": broker.port, "node": "plant", **fields}
 
 
-def test_a_trusted_reading_is_published_with_what_belongs_to_it(node, broker, listener):
-    node.sink("mqtt", settings(broker))
+@pytest.fixture(scope="module")
+def plant(module_node, tmp_path_factory):
+    """A broker, and a sink in front of it, for the tests that only look."""
+    broker = Broker(tmp_path_factory.mktemp("plant"))
+    listener = Listener(broker.port)
+    process = module_node.sink("mqtt", settings(broker))
+    yield listener
+    process.end()
+    listener.close()
+    broker.stop()
 
-    heard = listener.wait("watch/pressure/reading")
+
+def test_a_trusted_reading_is_published_with_what_belongs_to_it(plant):
+    heard = plant.wait("watch/pressure/reading")
 
     assert heard.topic == "molmo_node/plant/watch/pressure/reading"
     assert 0 <= heard.data["value"] <= 1
     assert heard.data["unit"] == "MPa"
     assert heard.data["camera"] == "bench"
     assert ISO.fullmatch(heard.data["time"])
-    assert listener.last("plant/availability") == "online"
-    listener.wait("watch/pressure/availability", "online")
-    listener.wait("plant/worker", "ready")
+    assert plant.last("plant/availability") == "online"
+    plant.wait("watch/pressure/availability", "online")
+    plant.wait("plant/worker", "ready")
 
 
-def test_what_is_not_trusted_is_never_a_value_and_its_reason_is_told(node, broker, listener):
-    node.sink("mqtt", settings(broker))
-
-    status = wait_for(lambda: listener.of("watch/absent/status"), 15, "a status")[0]
-    listener.wait("watch/absent/availability", "offline")
-    listener.wait("watch/pressure/availability", "online")
+def test_what_is_not_trusted_is_never_a_value_and_its_reason_is_told(plant):
+    status = wait_for(lambda: plant.of("watch/absent/status"), 15, "a status")[0]
+    plant.wait("watch/absent/availability", "offline")
+    plant.wait("watch/pressure/availability", "online")
 
     assert status.data["status"] == "refused"
     assert status.data["reason"]
-    assert listener.of("watch/absent/reading") == []
+    assert plant.of("watch/absent/reading") == []
 
 
-def test_home_assistant_finds_watches_cameras_and_the_worker(node, broker, listener):
-    node.sink("mqtt", settings(broker))
-
-    gauge = listener.wait("homeassistant/sensor/molmo_node_plant_watch_pressure/config").data
-    camera = listener.wait("homeassistant/binary_sensor/molmo_node_plant_camera_bench/config").data
-    listener.wait("homeassistant/sensor/molmo_node_plant_camera_bench_last_frame/config")
-    listener.wait("homeassistant/sensor/molmo_node_plant_worker/config")
+def test_home_assistant_finds_watches_cameras_and_the_worker(plant):
+    gauge = plant.wait("homeassistant/sensor/molmo_node_plant_watch_pressure/config").data
+    camera = plant.wait("homeassistant/binary_sensor/molmo_node_plant_camera_bench/config").data
+    plant.wait("homeassistant/sensor/molmo_node_plant_camera_bench_last_frame/config")
+    plant.wait("homeassistant/sensor/molmo_node_plant_worker/config")
 
     assert gauge["unit_of_measurement"] == "MPa"
     assert gauge["state_class"] == "measurement"
-    reading = listener.wait("watch/pressure/reading")
+    reading = plant.wait("watch/pressure/reading")
     assert gauge["state_topic"] == reading.topic
     assert gauge["value_template"] == "{{ value_json.value }}"
     assert {entry["topic"] for entry in gauge["availability"]} == {
@@ -66,14 +72,13 @@ def test_home_assistant_finds_watches_cameras_and_the_worker(node, broker, liste
     }  # fmt: skip
     assert camera["device_class"] == "connectivity"
     assert camera["device"] == gauge["device"]
-    assert listener.wait(camera["state_topic"]).words == "ON"
+    assert plant.wait(camera["state_topic"]).words == "ON"
 
 
-def test_everything_is_retained_for_who_comes_later(node, broker, listener):
-    node.sink("mqtt", settings(broker))
-    listener.wait("watch/pressure/availability", "online")
+def test_everything_is_retained_for_who_comes_later(plant):
+    plant.wait("watch/pressure/availability", "online")
 
-    late = Listener(broker.port)
+    late = Listener(plant.port)
     try:
         late.wait("plant/availability", "online", 5)
         assert 0 <= late.wait("watch/pressure/reading", within_s=5).data["value"] <= 1
@@ -82,23 +87,22 @@ def test_everything_is_retained_for_who_comes_later(node, broker, listener):
         late.close()
 
 
-def test_a_lost_camera_is_said_to_be_away_with_the_time_of_its_last_frame(node, broker, listener):
-    node.sink("mqtt", settings(broker))
-    listener.wait("camera/bench/connected", "ON")
-    listener.wait("watch/pressure/availability", "online")
+def test_a_lost_camera_is_said_to_be_away_with_the_time_of_its_last_frame(module_node, plant):
+    plant.wait("camera/bench/connected", "ON")
+    plant.wait("watch/pressure/availability", "online")
 
-    node.stack.processes["camera"].send(signal.SIGKILL)
-    listener.wait("camera/bench/connected", "OFF", 4)
-    stamp = listener.wait("camera/bench/last_frame").words
-    listener.wait("watch/pressure/availability", "offline", 6)
+    module_node.stack.processes["camera"].send(signal.SIGKILL)
+    plant.wait("camera/bench/connected", "OFF", 4)
+    stamp = plant.wait("camera/bench/last_frame").words
+    plant.wait("watch/pressure/availability", "offline", 6)
 
     assert ISO.fullmatch(stamp)
-    status = listener.wait("watch/pressure/status").data
+    status = plant.wait("watch/pressure/status").data
     assert status["status"] == "silent"
     assert status["reason"].startswith("camera bench: ")
-    node.start_camera()
-    listener.wait("camera/bench/connected", "ON")
-    listener.wait("watch/pressure/availability", "online")
+    module_node.start_camera()
+    plant.wait("camera/bench/connected", "ON")
+    plant.wait("watch/pressure/availability", "online")
 
 
 def test_leaving_in_order_says_offline(node, broker, listener):

@@ -99,6 +99,7 @@ class Listener:
 
     def __init__(self, port: int, session: str = "") -> None:
         self.heard: list[Heard] = []
+        self.port = port
         self._subscribed = threading.Event()
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=session, clean_session=not session

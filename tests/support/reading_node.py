@@ -49,6 +49,11 @@ class ReadingNode:
         config = self.stack.file(f"{kind}.yaml", yaml.safe_dump({**NODE, **sinks}))
         return self.stack.start(f"sink.{kind}", "sink", kind, "-c", str(config), env=env)
 
+    def end_sinks(self) -> None:
+        """One sink of a kind runs at a time."""
+        for name in [name for name in self.stack.processes if name.startswith("sink.")]:
+            self.stack.processes.pop(name).end()
+
     def sink_status(
         self, kind: str, is_it: Callable[[Status], object], within_s: float = 15.0
     ) -> Status:
@@ -71,10 +76,9 @@ def module_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadingNod
 
 @pytest.fixture
 def node(module_node: ReadingNode) -> Iterator[ReadingNode]:
+    module_node.end_sinks()
     yield module_node
-    processes = module_node.stack.processes
-    for name in [name for name in processes if name.startswith("sink.")]:
-        processes.pop(name).end()
+    module_node.end_sinks()
 
 
 @pytest.fixture

@@ -91,8 +91,8 @@ class Link:
             raise self._down(reason)
         return True
 
-    def publish(self, messages: Sequence[tuple[str, str]], is_retained: bool = True) -> None:
-        """Publish words under topics, and wait until the broker has them all.
+    def publish(self, messages: Sequence[tuple[str, str]]) -> None:
+        """Publish words under topics, retained, and wait until the broker has them all.
 
         Raises:
             SinkDown: it did not take them in time; the connection is given up.
@@ -100,7 +100,7 @@ class Link:
         client = self._client
         if client is None:
             raise self._down("not connected")
-        sent = [client.publish(topic, words, QOS, is_retained) for topic, words in messages]
+        sent = [client.publish(topic, words, QOS, retain=True) for topic, words in messages]
         is_taken = all(info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS for info in sent) and _wait(
             lambda: self._lost.is_set() or all(info.is_published() for info in sent),
             ACKNOWLEDGED_S,

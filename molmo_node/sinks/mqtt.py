@@ -101,7 +101,9 @@ class MqttSink:
     def _state(self, view: NodeView) -> Iterator[_Words]:
         worker = view.worker()
         is_lost = worker is None or worker.is_lost
-        yield self.topics.worker, "lost" if worker is None or is_lost else worker.status.state
+        # It is busy for an instant with every reading; that is no news for a plant.
+        state = "lost" if worker is None or is_lost else worker.status.state
+        yield self.topics.worker, "ready" if state == "busy" else state
         for camera in view.cameras():
             yield self.topics.camera_connected(camera.name), "ON" if camera.is_alive else "OFF"
             yield from self._last_frame(camera.name, camera.last_frame_ns, camera.is_alive)

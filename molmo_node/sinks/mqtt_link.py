@@ -81,8 +81,7 @@ class Link:
         try:
             client.connect(self._broker.host, self._broker.port, self._broker.keepalive_s)
         except (OSError, ValueError) as exc:  # ValueError: a host name that is none
-            reason = (getattr(exc, "strerror", None) or str(exc) or "no answer").lower()
-            raise self._down(reason) from exc
+            raise self._down(_reason(exc)) from exc
         client.loop_start()
         self._client = client
         _wait(lambda: self._connected.is_set() or self._lost.is_set(), CONNECT_S)
@@ -92,8 +91,8 @@ class Link:
             raise self._down(reason)
         return True
 
-    def publish(self, messages: Sequence[tuple[str, str]], is_retained: bool = True) -> None:
-        """Publish words under topics, and wait until the broker has them all.
+    def publish(self, messages: Sequence[tuple[str, str]]) -> None:
+        """Publish words under topics, retained, and wait until the broker has them all.
 
         Raises:
             SinkDown: it did not take them in time; the connection is given up.
@@ -101,7 +100,7 @@ class Link:
         client = self._client
         if client is None:
             raise self._down("not connected")
-        sent = [client.publish(topic, words, QOS, is_retained) for topic, words in messages]
+        sent = [client.publish(topic, words, QOS, retain=True) for topic, words in messages]
         is_taken = all(info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS for info in sent) and _wait(
             lambda: self._lost.is_set() or all(info.is_published() for info in sent),
             ACKNOWLEDGED_S,
@@ -167,6 +166,12 @@ class Link:
             f"MQTT broker {self._broker.place}: {reason}",
             hint="check host, port, user and password; readings wait and are sent then",
         )
+
+
+def _reason(exc: OSError | ValueError) -> str:
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"certificate verify failed ({exc.verify_message})"
+    return (getattr(exc, "strerror", None) or str(exc) or "it does not answer").lower()
 
 
 def _wait(is_done: Callable[[], bool], within_s: float) -> bool:

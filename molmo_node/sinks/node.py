@@ -22,6 +22,8 @@ from molmo_node.messages import NodeState
 from molmo_node.sinks.base import Sink
 from molmo_node.sinks.pump import Pump, PumpState
 
+EXIT_FAILED = 1
+
 
 @dataclass(frozen=True)
 class SinkOptions:
@@ -77,13 +79,13 @@ class SinkNode:
         self._wake.set()
 
     def run(self) -> int:
-        """Work until stopped; returns the process's exit code."""
+        """Work until stopped; returns the process's exit code: 1 if a fault of ours ended it."""
         poller = zmq.Poller()
         for source in (*self._news.sockets, self._out.socket, self._wake):
             poller.register(source, zmq.POLLIN)
         self._pump.start()
         try:
-            while not self._is_stopping:
+            while not self._is_stopping and self._pump.is_running:
                 poller.poll(POLL_MS)
                 self._wake.clear()
                 self._listen()
@@ -91,7 +93,7 @@ class SinkNode:
                 self._report()
         finally:
             self._close()
-        return 0
+        return 0 if self._is_stopping else EXIT_FAILED
 
     def _listen(self) -> None:
         while (message := self._news.take()) is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import logging
+import socket
 import threading
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +16,8 @@ from molmo_node.config.sinks import PrometheusSettings
 from molmo_node.errors import ConfigError
 from molmo_node.sinks.base import Message
 from molmo_node.sinks.metrics import NodeMetrics
+
+log = logging.getLogger(__name__)
 
 SLOW_CLIENT_S = 5.0
 CLIENTS = 8
@@ -37,6 +41,7 @@ class PrometheusSink:
                 hint="set sinks.prometheus.port to another one",
             ) from exc
         self.port = self._server.server_address[1]
+        log.info("metrics are served", extra={"at": f"http://{settings.host}:{self.port}/metrics"})
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics")
         self._thread.start()
 
@@ -67,7 +72,10 @@ class _Server(ThreadingHTTPServer):
         self.metrics = metrics
         self.token = token
         self._places = threading.BoundedSemaphore(CLIENTS)
-        super().__init__(address, _Handler)
+        host = address[0].strip("[]")
+        if ":" in host:
+            self.address_family = socket.AF_INET6
+        super().__init__((host, address[1]), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve in a thread of its own, so many at a time; the rest is hung up on."""

@@ -49,6 +49,11 @@ class Buffer:
                 self._changed.wait(wait_s)
             return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
+    def wake(self) -> None:
+        """End a `take` that waits."""
+        with self._changed:
+            self._changed.notify()
+
     def put_back(self, messages: Sequence[Message]) -> None:
         """Return what could not be sent; it is the oldest, and so what a full buffer drops."""
         with self._changed:
@@ -108,9 +113,15 @@ class Pump:
             self._error, self._has_worked, len(buffer), self._delivered, buffer.dropped
         )
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it still moves messages; a fault of ours ends it."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """Send what waits if that works at once, say goodbye, and end."""
         self._is_stopping.set()
+        self._buffer.wake()
         self._thread.join(STOP_S)
         if self._thread.is_alive():
             log.warning("sink does not end", extra={"sink": self._name})

@@ -12,6 +12,7 @@ import msgspec
 from molmo_node.messages import TASKS, Answer, ClockReading, GaugeReading
 from molmo_node.sinks.base import Message
 
+_YEAR_9999_NS = 253_402_300_799 * 10**9
 Value = float | int | str | None
 _TASKS = "|".join(task.replace("_", "-") for task in TASKS)
 _GENERATED = re.compile(rf"({_TASKS})-[0-9a-f]{{8}}")
@@ -76,8 +77,8 @@ def record_of(answer: Answer, *, is_doubtful_trusted: bool = False) -> Record:
 
 
 def iso(stamp_ns: int) -> str:
-    """A wall-clock stamp as ``2026-11-25T23:17:00.123Z``."""
-    seconds, rest_ns = divmod(stamp_ns, 1_000_000_000)
+    """A wall-clock stamp as ``2026-11-25T23:17:00.123Z``; one out of all reason is moved in."""
+    seconds, rest_ns = divmod(min(max(stamp_ns, 0), _YEAR_9999_NS), 1_000_000_000)
     moment = datetime.fromtimestamp(seconds, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest_ns // 1_000_000:03d}Z"
 

@@ -115,10 +115,10 @@ def _cameras(cameras: list[SeenCamera]) -> list[str]:
 
 
 def _others(nodes: list[SeenNode]) -> list[str]:
-    """Sinks and other helpers that say that they are not well, or fell silent without a word."""
+    """Sinks, the supervisor and other helpers that are not well, or fell silent without a word."""
     found = []
     for node in nodes:
-        if node.status.kind != "client" or node.status.state == "stopped":
+        if node.status.kind in ("camera", "worker") or node.status.state == "stopped":
             continue
         if node.is_lost:
             found.append(f"{node.status.node}: silent for {node.age_s:.1f} s")

@@ -26,7 +26,7 @@ BODY_BYTES = limits.FRAME_BYTES * 4 // 3 + 1024 * 1024
 _POINT = re.compile(r"(?:please )?point (?:to|at|out) (?P<text>.+?)[\s.!?]*", re.I | re.S)
 _COUNT = re.compile(
     r"(?:how many (?P<things>.+?) (?:are there|are visible|do you see|can you see)\b.*"
-    r"|count (?:the|all|all the|all of the) (?P<text>.+?))[\s.!?]*",
+    r"|count (?:all of the|all the|the|all) (?P<text>.+?))[\s.!?]*",
     re.I | re.S,
 )
 _DESCRIBE = re.compile(r"describe (?:this|the) (?:image|picture|photo|scene)[\s.!?]*", re.I)

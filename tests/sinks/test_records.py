@@ -51,8 +51,17 @@ def test_doubtful_readings_count_where_that_is_wanted():
     assert record_of(said.read(4.2, status="refused"), is_doubtful_trusted=True).value is None
 
 
-def test_stamps_are_utc_with_milliseconds():
-    assert iso(1_700_000_000_123_999_999) == "2023-11-14T22:13:20.123Z"
+@pytest.mark.parametrize(
+    ("stamp_ns", "text"),
+    [
+        (1_700_000_000_123_999_999, "2023-11-14T22:13:20.123Z"),
+        (-5, "1970-01-01T00:00:00.000Z"),
+        (2**63, "2262-04-11T23:47:16.854Z"),
+        (10**30, "9999-12-31T23:59:59.000Z"),
+    ],
+)
+def test_stamps_are_utc_with_milliseconds(stamp_ns, text):
+    assert iso(stamp_ns) == text
 
 
 @pytest.mark.parametrize(

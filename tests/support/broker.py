@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import shutil
 import signal
@@ -35,12 +36,21 @@ def free_port() -> int:
 
 
 class Broker:
-    """mosquitto with a port of its own that it keeps when it starts again; forgets on death."""
+    """mosquitto with a port of its own that it keeps when it starts again.
 
-    def __init__(self, folder: Path, extra: str = "allow_anonymous true") -> None:
+    Args:
+        remembers: retained messages and sessions outlive an end in order; else nothing does.
+    """
+
+    def __init__(
+        self, folder: Path, extra: str = "allow_anonymous true", *, remembers: bool = False
+    ) -> None:
         self.port = free_port()
         self._config = folder / f"mosquitto-{self.port}.conf"
-        self._config.write_text(f"listener {self.port} 127.0.0.1\npersistence false\n{extra}\n")
+        # As root it would become another user, who cannot read the files of a test.
+        user = f"user {getpass.getuser()}"
+        memory = f"persistence true\npersistence_location {folder}/" if remembers else ""
+        self._config.write_text(f"listener {self.port} 127.0.0.1\n{memory}\n{user}\n{extra}\n")
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -56,10 +66,10 @@ class Broker:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def stop(self) -> None:
+    def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
         assert self._process is not None
-        self._process.kill()
-        self._process.wait()
+        self._process.send_signal(number)
+        self._process.wait(20)
 
     def _listens(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
@@ -81,12 +91,19 @@ class Heard:
 
 
 class Listener:
-    """Subscribes to everything, and comes back when the broker does."""
+    """Subscribes to everything, and comes back when the broker does.
 
-    def __init__(self, port: int) -> None:
+    Args:
+        session: a name under which the broker keeps for it what it misses; empty: nothing.
+    """
+
+    def __init__(self, port: int, session: str = "") -> None:
         self.heard: list[Heard] = []
+        self.port = port
         self._subscribed = threading.Event()
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=session, clean_session=not session
+        )
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda client, *_: client.subscribe("#", 1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()

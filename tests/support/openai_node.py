@@ -46,7 +46,7 @@ class Served:
 def serve(folder: Path, run_dir: Path, script: dict) -> Served:
     stack = Stack(folder, run_dir)
     stack.worker(script)
-    client = AsyncClient(run_dir=run_dir, connect_s=15)
+    client = AsyncClient(run_dir=run_dir, connect_s=30)
     return Served(stack, WebServer(openai_api.routes(client), TOKEN), client)
 
 

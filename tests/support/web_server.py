@@ -12,17 +12,16 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.routing import BaseRoute
 
 from molmo_node.web.openai_errors import unauthorized
-from molmo_node.web.tokens import bearer_token, is_token
 from tests.support.waiting import wait_for
 
 
 class WebServer:
-    """Serves until `close`; with a token, it asks for it as the page does."""
+    """Serves until `close`; with a token, it asks for it and refuses as the page does."""
 
     def __init__(self, routes: Sequence[BaseRoute], token: str = "") -> None:
         async def guard(request, call_next):
-            given = bearer_token(request.headers.get("authorization"))
-            return await call_next(request) if is_token(given, token) else unauthorized()
+            is_known = request.headers.get("authorization") == f"Bearer {token}"
+            return await call_next(request) if is_known else unauthorized()
 
         guards = [Middleware(BaseHTTPMiddleware, dispatch=guard)] if token else []
         app = Starlette(routes=list(routes), middleware=guards)

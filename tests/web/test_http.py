@@ -242,3 +242,66 @@ def test_health_and_metrics_are_served_by_the_page(node):
     wait_for(lambda: request(node.url, "/health").json["ready"], 10, "it is ready")
     assert b"molmo_node_" in request(node.url, "/metrics").body
     assert request(node.url, "/v1/models").json["data"][0]["id"] == "scripted"
+
+
+def frozen(node) -> str:
+    body = PHOTO.read_bytes()
+    return request(node.url, "/api/pictures", "POST", body, Content_Type=JPEG).json["id"]
+
+
+MARKS = [(0, 315.1, 328.1), (0.5, 408.8, 109.4), (1.0, 509.3, 328.1)]
+GOOD = {
+    "center": [415, 235],
+    "marks": [{"value": value, "x_px": x, "y_px": y} for value, x, y in MARKS],
+    "unit": "MPa",
+    "name": "made-here",
+}
+
+
+def test_a_calibration_is_tried_and_saved_once_unless_it_may_be_replaced(node):
+    body = {**GOOD, "picture": frozen(node)}
+
+    tried = request(node.url, "/api/wizard/try", "POST", body).json
+    assert abs(tried["reading"]["value"] - 0.129) <= 0.012
+    assert len(tried["readings"]) == 10
+    assert tried["spread"] is not None
+
+    assert request(node.url, "/api/wizard/save", "POST", body).status == 201
+    again = request(node.url, "/api/wizard/save", "POST", body)
+    assert again.status == 400
+    assert "already" in again.json["error"]["message"]
+    assert request(node.url, "/api/wizard/save", "POST", {**body, "replace": True}).status == 201
+    assert (node.gauges / "made-here.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"name": "../outside"}, "cannot name"),
+        ({"name": ""}, "cannot name"),
+        ({"name": "a/b"}, "cannot name"),
+        ({"marks": GOOD["marks"][:1]}, "marks"),
+        ({"marks": [{"value": 1, "x_px": 1e9, "y_px": 0}] * 2}, "outside the picture"),
+        ({"marks": [GOOD["marks"][0]] * 2}, ""),
+        ({"center": [1e300, 0]}, ""),
+        ({"plausible": [2, 1]}, "not below"),
+        ({"marks": GOOD["marks"] * 40}, "at most"),
+    ],
+)
+def test_a_calibration_that_cannot_be_is_refused(node, change, found):
+    reply = request(
+        node.url, "/api/wizard/save", "POST", {**GOOD, "picture": frozen(node), **change}
+    )
+
+    assert reply.status == 400, reply.body
+    assert found in reply.json["error"]["message"]
+
+
+def test_a_picture_without_a_dial_gives_no_proposal(node):
+    body = {"camera": "front"}
+    still = request(node.url, "/api/pictures", "POST", body, Content_Type="application/json")
+
+    reply = request(node.url, "/api/wizard/propose", "POST", {"picture": still.json["id"]})
+
+    assert reply.status in (422, 500)
+    assert reply.json["error"]["hint"]

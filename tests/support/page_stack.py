@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 import molmo_node
 from tests.support.http import page_url
 from tests.support.stack import Process, Stack
@@ -50,8 +52,13 @@ def page_stack() -> Iterator[PageStack]:
     try:
         stack.camera("front", "pattern:320x240@20")
         stack.camera("dial", str(PHOTO))
-        stack.worker(SCRIPT)
-        config = stack.file("page.yaml", f"gauges: {{folder: {gauges}}}")
+        script = stack.file("script.yaml", yaml.safe_dump(SCRIPT))
+        settings = {
+            "gauges": {"folder": str(gauges)},
+            "worker": {"model": f"scripted:{script}"},
+        }
+        config = stack.file("page.yaml", yaml.safe_dump(settings))
+        stack.start("worker", "worker", "-c", str(config))
         process = stack.start("page", "web", "-c", str(config), "--port", "0")
         url = page_url(process)
         stack.wait_ready(stack.client(), "front", "dial")

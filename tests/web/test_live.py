@@ -25,7 +25,8 @@ class Tab(threading.Thread):
 
     def __init__(self, url: str, acknowledges: bool = True, camera: str = "front") -> None:
         super().__init__()
-        self.socket = connect(live(url), compression=None, max_size=None)
+        self._open = contextlib.ExitStack()
+        self.socket = self._open.enter_context(connect(live(url), compression=None, max_size=None))
         self.socket.send(json.dumps({"look": camera}))
         self.seqs: list[int] = []
         self._acknowledges = acknowledges
@@ -46,7 +47,7 @@ class Tab(threading.Thread):
             self.socket.send(json.dumps({"seen": header["n"]}))
 
     def close(self) -> None:
-        self.socket.close()
+        self._open.close()
         self.join()
 
 
@@ -108,7 +109,7 @@ def test_nothing_is_encoded_while_all_sleep(node, tabs):
 
 
 def test_strangers_are_refused_at_the_socket_too(node):
-    with pytest.raises(InvalidStatus) as refused:
-        connect(live(node.url), origin="http://evil.example")
+    with pytest.raises(InvalidStatus) as refused, connect(live(node.url), origin="http://evil"):
+        pass
 
     assert refused.value.response.status_code == 403

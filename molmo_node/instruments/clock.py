@@ -1,56 +1,88 @@
-"""Read clocks and watches: find the dial, the pivot, the hands, and the time that fits them."""
+"""Read clocks and watches: find the dial, fit the hands of every likely time, keep the best.
+
+The confidence says how much better the best time fits than any other, how much of the ink its
+hands explain, and how much the ellipse looks like a dial.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from molmo_node.instruments.angles import apart_deg, unit_vector
+import numpy as np
+
+from molmo_node.instruments.angles import unit_vector
+from molmo_node.instruments.bars import Hand
 from molmo_node.instruments.dial import Dial
 from molmo_node.instruments.find import find_dials
-from molmo_node.instruments.hands import Timing, time_hands
+from molmo_node.instruments.fit_hands import SHARPEST, HandsFit, PivotPrior, fit_hands
+from molmo_node.instruments.guess_time import Guess, guess_times, straightest, tilt_prior
+from molmo_node.instruments.hands import minutes_apart
 from molmo_node.instruments.likeness import clock_likeness
-from molmo_node.instruments.needle import Needle, find_needles
-from molmo_node.instruments.pivot import crossing, find_pivot
-from molmo_node.instruments.pixels import ImageRGB
-from molmo_node.instruments.polar import PolarView, filled, unroll
+from molmo_node.instruments.pixels import ImageRGB, resized
+from molmo_node.instruments.polar import unroll
+from molmo_node.instruments.sight import IS_INSIDE, Sight, look_at
 from molmo_node.messages import ClockReading, Geometry, Reason, Vote
 
 MOST_DIALS = 4
-HUB_RADIUS = 0.12
-HAND_REACH = 0.92
-SHORTEST_HAND = 0.28
-MOST_HANDS = 8
-OUTLINE_WIDTH = 0.05
-OUTLINE_RATIO = 2.2
-OUTLINE_STROKE = 0.025
-SAME_BAR_DEG = 8.0
-GOOD_COST = 0.3
-ROUNDS = 4
-SETTLED = 0.006
-FARTHEST = 0.15
-MISS_COST = 30.0
-UNLIKE_COST = 1.0
-OTHER_TIME_MIN = 2.0
-ROLLS_DEG = (0.0, 90.0, 270.0, 180.0)
-ROLL_COST = 1.8
+SMALL_SIDE_PX = 200
+CLEAR_EXPLAINED, CLEAR_MARGIN = 0.4, 6.0
+GUESSES, TURNED_GUESSES = 8, 3
+FIRST_ROUNDS, LAST_ROUNDS, SECOND_ROUNDS = 5, 8, 6
+FIRST_BLUR, LAST_BLUR = 0.035, 0.02
+HOPELESS = 25.0
+LEAST_SECOND = 0.10
+USUAL_HOUR = Hand(0.0, 0.52, 0.035, 0.028, 0.12)
+USUAL_MINUTE = Hand(0.0, 0.76, 0.026, 0.020, 0.12)
+THIN_SECOND = Hand(0.0, 0.80, 0.008, 0.008, 0.20)
+ROLLS_DEG = (0.0, 90.0, 180.0, 270.0)
+ROLL_COST = 4.0
 """A dial that hangs turned by a quarter is rare: its hands must fit that much better."""
+PRIOR_COST = 0.02
+OTHER_TIME_MIN = 2.0
+FULLY_EXPLAINED, MARGIN_SCALE = 0.5, 5.0
 LEAST_CONFIDENCE = 0.45
 LEAST_LIKENESS = 0.3
 MOST_GEAR_DEG = 6.5
-SECOND_GEAR_DEG = 40.0
+SECOND_OFF_DEG = 80.0
 
 
 @dataclass(frozen=True)
 class _Look:
-    """What one dial shows about one pivot."""
+    """What one rim shows: every time that was tried, the likeliest first."""
 
-    rim: Dial
-    dial: Dial
-    needles: tuple[Needle, ...]
-    timing: Timing
-    cost: float
-    likeness: float
+    sight: Sight
+    fits: tuple[HandsFit, ...]
+    explained: float
+
+    @property
+    def dial(self) -> Dial:
+        """About the pivot."""
+        rim = self.sight.dial
+        return rim.recentred(*rim.to_image(*self.fits[0].pivot))
+
+    @property
+    def other(self) -> HandsFit | None:
+        """The likeliest other time."""
+        best = self.fits[0].minutes
+        others = (fit for fit in self.fits if minutes_apart(fit.minutes, best) > OTHER_TIME_MIN)
+        return next(others, None)
+
+    @property
+    def margin(self) -> float:
+        """How much worse any other time fits."""
+        return self.other.cost - self.fits[0].cost if self.other else HOPELESS
+
+    @property
+    def is_clear(self) -> bool:
+        """No second rim about the same pivot is needed."""
+        return self.explained > CLEAR_EXPLAINED and self.margin > CLEAR_MARGIN
+
+    @property
+    def worth(self) -> float:
+        """Among rims of one clock the one whose hands explain the most is best."""
+        return self.explained - PRIOR_COST * self.fits[0].prior
 
 
 def read_clocks(image: ImageRGB, *, roll_deg: float | None = None) -> list[ClockReading]:
@@ -59,76 +91,89 @@ def read_clocks(image: ImageRGB, *, roll_deg: float | None = None) -> list[Clock
     Args:
         image: ``(H, W, 3) uint8, rgb8``.
         roll_deg: where the 12 of an upright dial stands, clockwise from image-up, where the
-            camera's roll is known; None: up, unless the hands only fit a quarter turn.
+            camera's roll is known; None: up.
 
     Returns:
         One reading for each dial that may be a clock, the best first; a reading without an
         hour says why. Empty: no dial with hands.
     """
-    seen = [read_hands(image, rim) for rim in find_dials(image, most=MOST_DIALS)]
+    rolls = (0.0,) if roll_deg is None else (roll_deg,)
+    seen: list[_Look] = []
+    for rim in _rims(image):
+        if not any(look.is_clear and _is_about(rim, look) for look in seen):
+            seen += [look] if (look := _look(image, rim, rolls)) else []
     looks: list[_Look] = []
-    for look in sorted((each for each in seen if each), key=lambda each: each.cost):
+    for look in sorted(seen, key=lambda each: -each.worth):
         if not any(_is_same(look, other) for other in looks):
             looks.append(look)
-    readings = [_reading(look, roll_deg) for look in looks]
+    readings = [_reading(image, look) for look in looks]
     return sorted(readings, key=lambda reading: -reading.confidence)
 
 
-def read_hands(image: ImageRGB, rim: Dial) -> _Look | None:
-    """The hands about the pivot that fits them best, or None where there are none."""
-    first = _settled(image, rim, rim)
-    if first is not None and first.cost < GOOD_COST:
-        return first
-    second = _settled(image, rim, find_pivot(image, rim))
-    return min((look for look in (first, second) if look), key=lambda each: each.cost, default=None)
+def _rims(image: ImageRGB) -> list[Dial]:
+    """Where dials may be; a small picture is looked at enlarged."""
+    scale = max(1.0, SMALL_SIDE_PX / max(image.shape[:2]))
+    return [_shrunk(rim, scale) for rim in find_dials(resized(image, scale), most=MOST_DIALS)]
 
 
-def _settled(image: ImageRGB, rim: Dial, dial: Dial) -> _Look | None:
-    """Move the pivot to where the hands cross until it stays."""
-    needles: list[Needle] = []
-    view = unroll(image, dial)
-    for _ in range(ROUNDS):
-        needles = _hands(view)
-        shift = crossing(needles)
-        if shift is None or not SETTLED < math.hypot(*shift) < FARTHEST:
-            break
-        dial = dial.recentred(*dial.to_image(*shift))
-        view = unroll(image, dial)
-    else:
-        needles = _hands(view)
-    timings = time_hands(needles)
-    if not timings:
+def _shrunk(rim: Dial, scale: float) -> Dial:
+    x_px, y_px = ((c + 0.5) / scale - 0.5 for c in rim.center)
+    return Dial(x_px, y_px, rim.matrix / scale, rim.score)
+
+
+def _look(image: ImageRGB, rim: Dial, rolls_deg: Iterable[float]) -> _Look | None:
+    sight = look_at(image, rim)
+    about = tilt_prior(rim.axes_px)
+    first = [
+        _fit_guess(sight, guess, about)
+        for roll_deg in rolls_deg
+        for guess in guess_times(sight, about, roll_deg, TURNED_GUESSES if roll_deg else GUESSES)
+    ]
+    if not first:
         return None
-    best = timings[0]
-    miss = max(best.hour.miss, best.minute.miss)
-    likeness = clock_likeness(view, rim.score)
-    cost = best.cost + MISS_COST * miss + UNLIKE_COST * (1.0 - likeness)
-    return _Look(rim, dial, tuple(needles), best, cost, likeness)
+    limit = min(fit.cost for fit in first) + HOPELESS
+    fits = [_finished(sight, fit, about) for fit in first if fit.cost <= limit]
+    fits.sort(key=lambda fit: fit.cost)
+    return _Look(sight, tuple(fits), fits[0].explained(sight))
 
 
-def _hands(view: PolarView) -> list[Needle]:
-    """The hands; where they are drawn as outlines, what the outlines hold."""
-    plain = _find(view)
-    longest = sorted(plain, key=lambda needle: -needle.length)[:2]
-    if len(longest) < 2 or any(needle.width > OUTLINE_STROKE for needle in longest):
-        return plain
-    solid = _find(filled(view, OUTLINE_WIDTH))
-    return solid if all(_is_edge(needle, solid) for needle in longest) else plain
-
-
-def _is_edge(needle: Needle, solid: list[Needle]) -> bool:
-    """A thin line that becomes part of a much wider bar when gaps are closed."""
-    return any(
-        bar.width > max(OUTLINE_STROKE, OUTLINE_RATIO * needle.width)
-        and apart_deg(bar.angle_deg, needle.angle_deg) < SAME_BAR_DEG
-        for bar in solid
+def _fit_guess(sight: Sight, guess: Guess, about: PivotPrior) -> HandsFit:
+    hour_deg = guess.minutes / 2 + guess.hour_off_deg + guess.roll_deg
+    hands = (
+        _turned(USUAL_HOUR, hour_deg),
+        _turned(USUAL_MINUTE, 6.0 * guess.minutes + guess.roll_deg),
     )
+    return fit_hands(
+        sight, hands, guess.pivot, about,
+        roll_deg=guess.roll_deg, rounds=FIRST_ROUNDS, blur=FIRST_BLUR,
+    )  # fmt: skip
 
 
-def _find(view: PolarView) -> list[Needle]:
-    return find_needles(
-        view, inner=HUB_RADIUS, outer=HAND_REACH, shortest=SHORTEST_HAND, most=MOST_HANDS
+def _finished(sight: Sight, fit: HandsFit, about: PivotPrior) -> HandsFit:
+    """The fit to its end, with a second hand where a thin straight thing is left."""
+    roll_deg = fit.roll_deg
+    fit = fit_hands(
+        sight, fit.hands, fit.pivot, about, roll_deg=roll_deg, rounds=LAST_ROUNDS, blur=LAST_BLUR
     )
+    left = np.zeros(IS_INSIDE.shape, np.float32)
+    left[IS_INSIDE] = fit.left
+    second_deg, full = straightest(left, fit.pivot)
+    if full < LEAST_SECOND:
+        return fit
+    hands = (*fit.hands, _turned(THIN_SECOND, second_deg))
+    with_second = fit_hands(
+        sight, hands, fit.pivot, about, roll_deg=roll_deg, rounds=SECOND_ROUNDS, blur=LAST_BLUR
+    )
+    return min(fit, with_second, key=lambda each: each.cost)
+
+
+def _turned(hand: Hand, angle_deg: float) -> Hand:
+    return Hand(angle_deg, hand.length, hand.root, hand.tip, hand.tail)
+
+
+def _is_about(rim: Dial, look: _Look) -> bool:
+    """Another rim of a dial that is read already, or a small dial on it."""
+    return math.hypot(*look.sight.dial.to_unit(*rim.center)) < 1.0
 
 
 def _is_same(first: _Look, second: _Look) -> bool:
@@ -137,35 +182,13 @@ def _is_same(first: _Look, second: _Look) -> bool:
     return apart_px < 0.3 * max(first.dial.radius_px, second.dial.radius_px)
 
 
-@dataclass(frozen=True)
-class _Way:
-    """One way to read the dial: how it hangs, and the time then."""
-
-    roll_deg: float
-    timing: Timing
-    cost: float
-
-
-def _ways(look: _Look, roll_deg: float | None) -> list[_Way]:
-    """Each way the dial may hang with each way its hands may be read, the likeliest first."""
-    rolls = ROLLS_DEG if roll_deg is None else (roll_deg,)
-    ways = [
-        _Way(roll, timing, timing.cost + (ROLL_COST if roll and roll_deg is None else 0.0))
-        for roll in rolls
-        for timing in time_hands(look.needles, roll)
-    ]
-    return sorted(ways, key=lambda way: way.cost)
-
-
-def _reading(look: _Look, roll_deg: float | None) -> ClockReading:
-    ways = _ways(look, roll_deg)
-    best, timing = ways[0], ways[0].timing
-    others = [way for way in ways if way.timing.minutes_from(timing) > OTHER_TIME_MIN]
-    other = others[0] if others else None
-    confidence = _confidence(look, best, other)
-    reason = _doubt(look, best, confidence)
-    second = _second(timing, best.roll_deg)
-    hour, minute = _hour_minute(timing.minutes, second)
+def _reading(image: ImageRGB, look: _Look) -> ClockReading:
+    best, other = look.fits[0], look.other
+    likeness = clock_likeness(unroll(image, look.dial), look.sight.dial.score)
+    confidence = _confidence(look, likeness)
+    reason = _doubt(best, likeness, confidence)
+    second = _second(best)
+    hour, minute = _hour_minute(best.minutes, second)
     return ClockReading(
         hour=None if reason else hour,
         minute=None if reason else minute,
@@ -175,36 +198,33 @@ def _reading(look: _Look, roll_deg: float | None) -> ClockReading:
         method="hands",
         reason=reason,
         alternative=_other_time(best if reason else other),
-        votes=(Vote(method="hands", value=timing.minutes, confidence=confidence, reason=reason),),
-        geometry=_geometry(look, timing),
+        votes=(Vote(method="hands", value=best.minutes, confidence=confidence, reason=reason),),
+        geometry=_geometry(look),
     )
 
 
-def _confidence(look: _Look, best: _Way, other: _Way | None) -> float:
-    """0..1: fits a clock's gears, nothing else fits as well, lines meet, looks like a dial."""
-    fits = math.exp(-max(0.0, best.cost - 0.3))
-    margin = 2.0 if other is None else other.cost - best.cost
-    clear = 1.0 - math.exp(-max(0.0, margin) / 0.5)
-    meets = math.exp(-((max(best.timing.hour.miss, best.timing.minute.miss) / 0.05) ** 2))
-    return fits * clear * meets * look.likeness
+def _confidence(look: _Look, likeness: float) -> float:
+    """0..1: looks like a dial, its hands explain the ink, and no other time fits as well."""
+    explains = min(1.0, look.explained / FULLY_EXPLAINED)
+    return likeness * explains * (1.0 - math.exp(-look.margin / MARGIN_SCALE))
 
 
-def _doubt(look: _Look, best: _Way, confidence: float) -> Reason | None:
-    if look.likeness < LEAST_LIKENESS:
+def _doubt(best: HandsFit, likeness: float, confidence: float) -> Reason | None:
+    if likeness < LEAST_LIKENESS:
         return "no_dial"
-    if best.timing.gear_deg > MOST_GEAR_DEG:
+    if abs(best.gear_deg) > MOST_GEAR_DEG:
         return "hands_disagree"
     return "low_confidence" if confidence < LEAST_CONFIDENCE else None
 
 
-def _second(timing: Timing, roll_deg: float) -> int | None:
+def _second(fit: HandsFit) -> int | None:
     """The second hand's own reading, if it agrees with where the minute hand stands."""
-    if timing.second is None:
+    if fit.second is None:
         return None
-    second_deg = (timing.second.angle_deg - roll_deg) % 360.0
-    expected_deg = (timing.minutes % 1.0) * 360.0
+    second_deg = (fit.second.angle_deg - fit.roll_deg) % 360.0
+    expected_deg = (fit.minutes % 1.0) * 360.0
     off_deg = abs((second_deg - expected_deg + 180.0) % 360.0 - 180.0)
-    return round(second_deg / 6.0) % 60 if off_deg < 2 * SECOND_GEAR_DEG else None
+    return round(second_deg / 6.0) % 60 if off_deg < SECOND_OFF_DEG else None
 
 
 def _hour_minute(minutes: float, second: int | None) -> tuple[int, int]:
@@ -213,21 +233,19 @@ def _hour_minute(minutes: float, second: int | None) -> tuple[int, int]:
     return whole // 60, whole % 60
 
 
-def _other_time(way: _Way | None) -> str | None:
-    if way is None:
+def _other_time(fit: HandsFit | None) -> str | None:
+    if fit is None:
         return None
-    minutes = way.timing.minutes
-    whole = round(minutes) % 720
+    whole = round(fit.minutes) % 720
     return f"{whole // 60 or 12}:{whole % 60:02d}"
 
 
-def _geometry(look: _Look, timing: Timing) -> Geometry:
-    x, y = unit_vector(timing.minute.angle_deg)
-    length = timing.minute.length
-    hands = [timing.hour, timing.minute, *([timing.second] if timing.second else [])]
+def _geometry(look: _Look) -> Geometry:
+    best, dial, rim = look.fits[0], look.dial, look.sight.dial
+    x, y = unit_vector(best.minute.angle_deg)
     return Geometry(
-        center=look.dial.center,
-        needle_tip=look.dial.to_image(length * x, length * y),
-        ellipse=(*look.rim.center, *look.rim.axes_px),
-        hands_deg=tuple(hand.angle_deg for hand in hands),
+        center=dial.center,
+        needle_tip=dial.to_image(best.minute.length * x, best.minute.length * y),
+        ellipse=(*rim.center, *rim.axes_px),
+        hands_deg=tuple(hand.angle_deg for hand in best.hands),
     )

@@ -7,7 +7,6 @@ hands explain, and how much the ellipse looks like a dial.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,19 +15,20 @@ from molmo_node.instruments.angles import unit_vector
 from molmo_node.instruments.bars import Hand
 from molmo_node.instruments.dial import Dial
 from molmo_node.instruments.find import find_dials
-from molmo_node.instruments.fit_hands import SHARPEST, HandsFit, PivotPrior, fit_hands
+from molmo_node.instruments.fit_hands import HandsFit, PivotPrior, fit_hands
 from molmo_node.instruments.guess_time import Guess, guess_times, straightest, tilt_prior
 from molmo_node.instruments.hands import minutes_apart
 from molmo_node.instruments.likeness import clock_likeness
-from molmo_node.instruments.pixels import ImageRGB, resized
+from molmo_node.instruments.numerals import roll_from_numerals
+from molmo_node.instruments.ocr import text_reader
+from molmo_node.instruments.pixels import ImageRGB
 from molmo_node.instruments.polar import unroll
 from molmo_node.instruments.sight import IS_INSIDE, Sight, look_at
 from molmo_node.messages import ClockReading, Geometry, Reason, Vote
 
 MOST_DIALS = 4
-SMALL_SIDE_PX = 200
 CLEAR_EXPLAINED, CLEAR_MARGIN = 0.4, 6.0
-GUESSES, TURNED_GUESSES = 8, 3
+GUESSES = 8
 FIRST_ROUNDS, LAST_ROUNDS, SECOND_ROUNDS = 5, 8, 6
 FIRST_BLUR, LAST_BLUR = 0.035, 0.02
 HOPELESS = 25.0
@@ -36,9 +36,6 @@ LEAST_SECOND = 0.10
 USUAL_HOUR = Hand(0.0, 0.52, 0.035, 0.028, 0.12)
 USUAL_MINUTE = Hand(0.0, 0.76, 0.026, 0.020, 0.12)
 THIN_SECOND = Hand(0.0, 0.80, 0.008, 0.008, 0.20)
-ROLLS_DEG = (0.0, 90.0, 180.0, 270.0)
-ROLL_COST = 4.0
-"""A dial that hangs turned by a quarter is rare: its hands must fit that much better."""
 PRIOR_COST = 0.02
 OTHER_TIME_MIN = 2.0
 FULLY_EXPLAINED, MARGIN_SCALE = 0.5, 5.0
@@ -46,6 +43,7 @@ LEAST_CONFIDENCE = 0.45
 LEAST_LIKENESS = 0.3
 MOST_GEAR_DEG = 6.5
 SECOND_OFF_DEG = 80.0
+LEAST_ROLL_DEG = 4.0
 
 
 @dataclass(frozen=True)
@@ -91,43 +89,45 @@ def read_clocks(image: ImageRGB, *, roll_deg: float | None = None) -> list[Clock
     Args:
         image: ``(H, W, 3) uint8, rgb8``.
         roll_deg: where the 12 of an upright dial stands, clockwise from image-up, where the
-            camera's roll is known; None: up.
+            camera's roll is known. None: up; where no time fits so, and the extra `[ocr]` is
+            installed, where the numerals say.
 
     Returns:
         One reading for each dial that may be a clock, the best first; a reading without an
         hour says why. Empty: no dial with hands.
     """
-    rolls = (0.0,) if roll_deg is None else (roll_deg,)
     seen: list[_Look] = []
-    for rim in _rims(image):
+    for rim in find_dials(image, most=MOST_DIALS):
         if not any(look.is_clear and _is_about(rim, look) for look in seen):
-            seen += [look] if (look := _look(image, rim, rolls)) else []
+            seen += [look] if (look := _look(image, rim, roll_deg or 0.0)) else []
     looks: list[_Look] = []
     for look in sorted(seen, key=lambda each: -each.worth):
         if not any(_is_same(look, other) for other in looks):
             looks.append(look)
-    readings = [_reading(image, look) for look in looks]
+    readings = [_read(image, look, roll_deg) for look in looks]
     return sorted(readings, key=lambda reading: -reading.confidence)
 
 
-def _rims(image: ImageRGB) -> list[Dial]:
-    """Where dials may be; a small picture is looked at enlarged."""
-    scale = max(1.0, SMALL_SIDE_PX / max(image.shape[:2]))
-    return [_shrunk(rim, scale) for rim in find_dials(resized(image, scale), most=MOST_DIALS)]
+def _read(image: ImageRGB, look: _Look, roll_deg: float | None) -> ClockReading:
+    """The dial as it should hang; if that is not sure, with what its numerals say."""
+    reading = _reading(image, look)
+    is_hopeless = reading.reason == "no_dial" and not look.is_clear
+    if roll_deg is not None or reading.hour is not None or is_hopeless:
+        return reading
+    read_text = text_reader()
+    roll_deg = roll_from_numerals(image, look.dial, read_text) if read_text else None
+    if roll_deg is None:
+        return reading
+    if abs(roll_deg) >= LEAST_ROLL_DEG:
+        look = _look(image, look.sight.dial, roll_deg) or look
+    return _reading(image, look, has_numerals=True)
 
 
-def _shrunk(rim: Dial, scale: float) -> Dial:
-    x_px, y_px = ((c + 0.5) / scale - 0.5 for c in rim.center)
-    return Dial(x_px, y_px, rim.matrix / scale, rim.score)
-
-
-def _look(image: ImageRGB, rim: Dial, rolls_deg: Iterable[float]) -> _Look | None:
+def _look(image: ImageRGB, rim: Dial, roll_deg: float) -> _Look | None:
     sight = look_at(image, rim)
     about = tilt_prior(rim.axes_px)
     first = [
-        _fit_guess(sight, guess, about)
-        for roll_deg in rolls_deg
-        for guess in guess_times(sight, about, roll_deg, TURNED_GUESSES if roll_deg else GUESSES)
+        _fit_guess(sight, guess, about) for guess in guess_times(sight, about, roll_deg, GUESSES)
     ]
     if not first:
         return None
@@ -182,9 +182,12 @@ def _is_same(first: _Look, second: _Look) -> bool:
     return apart_px < 0.3 * max(first.dial.radius_px, second.dial.radius_px)
 
 
-def _reading(image: ImageRGB, look: _Look) -> ClockReading:
+def _reading(image: ImageRGB, look: _Look, *, has_numerals: bool = False) -> ClockReading:
+    """What one look says; numerals that go round the pivot are proof of a clock."""
     best, other = look.fits[0], look.other
-    likeness = clock_likeness(unroll(image, look.dial), look.sight.dial.score)
+    likeness = 1.0
+    if not has_numerals:
+        likeness = clock_likeness(unroll(image, look.dial), look.sight.dial.score)
     confidence = _confidence(look, likeness)
     reason = _doubt(best, likeness, confidence)
     second = _second(best)

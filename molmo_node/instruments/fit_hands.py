@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from molmo_node.instruments.bars import PARTS, Drawn, Hand, draw_bar
+from molmo_node.instruments.hands import geared
 from molmo_node.instruments.pixels import Float32s, Floats
-from molmo_node.instruments.sight import X, Y, Sight
+from molmo_node.instruments.sight import Sight, X, Y
 
 HOUR, MINUTE, SECOND = 0, 1, 2
 USUAL = (
@@ -71,7 +72,6 @@ class HandsFit:
         prior: the unusual part of it.
         gear_deg: how far the hour hand stands from where the minute hand says, signed.
         pivot: x, y in radii of the rim.
-        filled: 0..1, the part of the emptier of hour and minute hand that is ink.
         left: ``(n,)``, ink that the hands do not explain; negative where they cover face.
     """
 
@@ -84,7 +84,6 @@ class HandsFit:
     minute: Hand
     second: Hand | None
     roll_deg: float
-    filled: float
     left: Float32s
 
     @property
@@ -175,7 +174,9 @@ class _Fitting:
         pull = (slopes @ (self.root_weight * state.left)).astype(float) / CELLS_A_COST
         pull -= self.precision @ (state.numbers - self.mean) + self.gear * (state.gear_rad / sigma)
         for _ in range(TRIES):
-            step = np.linalg.solve(curve + damping * np.diag(np.diag(curve)), pull)
+            step = np.asarray(
+                np.linalg.solve(curve + damping * np.diag(np.diag(curve)), pull), float
+            )
             better = self.state(self._stepped(state.numbers, step), state.blur)
             if better.cost <= state.cost:
                 return better, max(LEAST_DAMPING, damping / 3)
@@ -184,19 +185,14 @@ class _Fitting:
 
     def result(self, state: _State, roll_deg: float) -> HandsFit:
         hands = [Hand.of(self._hand(state.numbers, hand)) for hand in range(self.hands)]
-        minute = (hands[MINUTE].angle_deg - roll_deg) % 360.0 / 6.0
-        gear_deg = math.degrees(state.gear_rad)
-        hours = round((hands[HOUR].angle_deg - roll_deg - minute / 2 - gear_deg) / HOUR_DEG) % 12
+        hour_deg, minute_deg = (hand.angle_deg - roll_deg for hand in hands[:SECOND])
+        minutes, gear_deg = geared(hour_deg, minute_deg)
         second = hands[SECOND] if self.hands > SECOND else None
-        extra = 0.0 if second is None else _second_cost(second.angle_deg - roll_deg, minute)
-        filled = min(
-            float(bar.cover @ self.ink[bar.cells]) / max(float(bar.cover.sum()), 1e-6)
-            for bar in state.drawn[:SECOND]
-        )
+        extra = 0.0 if second is None else _second_cost(second.angle_deg - roll_deg, minutes)
         return HandsFit(
-            (60.0 * hours + minute) % 720.0, state.cost + extra, state.prior + extra, gear_deg,
+            minutes, state.cost + extra, state.prior + extra, gear_deg,
             (float(state.numbers[0]), float(state.numbers[1])),
-            hands[HOUR], hands[MINUTE], second, roll_deg, filled, state.left,
+            hands[HOUR], hands[MINUTE], second, roll_deg, state.left,
         )  # fmt: skip
 
     def _slopes(self, state: _State) -> Float32s:
@@ -256,6 +252,6 @@ def _usual(hands: int, about: PivotPrior) -> tuple[Floats, Floats]:
     return mean, precision + np.outer(wider, wider) / WIDER_SIGMA**2
 
 
-def _second_cost(second_deg: float, minute: float) -> float:
-    off_deg = (second_deg - minute % 1.0 * 360.0 + 180.0) % 360.0 - 180.0
+def _second_cost(second_deg: float, minutes: float) -> float:
+    off_deg = (second_deg - minutes % 1.0 * 360.0 + 180.0) % 360.0 - 180.0
     return min(SECOND_MOST, (off_deg / SECOND_SIGMA_DEG) ** 2) - SECOND_GAIN

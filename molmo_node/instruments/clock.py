@@ -27,6 +27,8 @@ from molmo_node.instruments.sight import IS_INSIDE, Sight, look_at
 from molmo_node.messages import ClockReading, Geometry, Reason, Vote
 
 MOST_DIALS = 4
+MOST_ASKED = 2
+"""Dials of a picture whose numerals are read: that takes a second or more each."""
 CLEAR_EXPLAINED, CLEAR_MARGIN = 0.4, 6.0
 GUESSES = 8
 FIRST_ROUNDS, LAST_ROUNDS, SECOND_ROUNDS = 5, 8, 6
@@ -104,20 +106,33 @@ def read_clocks(image: ImageRGB, *, roll_deg: float | None = None) -> list[Clock
     for look in sorted(seen, key=lambda each: -each.worth):
         if not any(_is_same(look, other) for other in looks):
             looks.append(look)
-    readings = [_read(image, look, roll_deg) for look in looks]
+    readings = _upright(image, looks) if roll_deg is None else [_reading(image, x) for x in looks]
     return sorted(readings, key=lambda reading: -reading.confidence)
 
 
-def _read(image: ImageRGB, look: _Look, roll_deg: float | None) -> ClockReading:
-    """The dial as it should hang; if that is not sure, with what its numerals say."""
-    reading = _reading(image, look)
-    is_hopeless = reading.reason == "no_dial" and not look.is_clear
-    if roll_deg is not None or reading.hour is not None or is_hopeless:
-        return reading
+def _upright(image: ImageRGB, looks: list[_Look]) -> list[ClockReading]:
+    """Each dial as it should hang; those that are not sure with what their numerals say."""
+    seen = [(look, _reading(image, look)) for look in looks]
+    told = [look for look, reading in seen if reading.hour is not None]
+    readings = [reading for _, reading in seen if reading.hour is not None]
+    asked = 0
+    for look, reading in seen:
+        if reading.hour is not None or any(_is_about(look.dial, other) for other in told):
+            continue
+        is_hopeless = reading.reason == "no_dial" and not look.is_clear
+        surer = None
+        if not is_hopeless and asked < MOST_ASKED:
+            surer, asked = _by_numerals(image, look), asked + 1
+        readings.append(surer or reading)
+    return readings
+
+
+def _by_numerals(image: ImageRGB, look: _Look) -> ClockReading | None:
+    """The dial as its numerals say it hangs; None where they cannot be read."""
     read_text = text_reader()
     roll_deg = roll_from_numerals(image, look.dial, read_text) if read_text else None
     if roll_deg is None:
-        return reading
+        return None
     if abs(roll_deg) >= LEAST_ROLL_DEG:
         look = _look(image, look.sight.dial, roll_deg) or look
     return _reading(image, look, has_numerals=True)

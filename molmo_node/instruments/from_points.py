@@ -120,6 +120,7 @@ def read_pointed_clock(
     if abs(gear_deg) > MOST_GEAR_DEG:
         return ClockReading(
             hour=None, status="refused", method="vlm_points", reason="hands_disagree",
+            gear_deg=gear_deg,
             geometry=Geometry(center=center),
         )  # fmt: skip
     whole = round(minutes) % 720
@@ -128,6 +129,7 @@ def read_pointed_clock(
         minute=whole % 60,
         confidence=SNAPPED_CONFIDENCE * (1.0 - abs(gear_deg) / (2 * MOST_GEAR_DEG)),
         method="vlm_points",
+        gear_deg=gear_deg,
         votes=(Vote(method="vlm_points", value=minutes, confidence=SNAPPED_CONFIDENCE),),
         geometry=Geometry(center=center, hands_deg=(hour.angle_deg, minute.angle_deg)),
     )

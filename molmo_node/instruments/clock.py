@@ -23,7 +23,7 @@ MOST_DIALS = 4
 MOST_ASKED = 2
 """Dials of a picture whose numerals are read: that takes a second or more each."""
 FULLY_EXPLAINED, MARGIN_SCALE = 0.5, 5.0
-LEAST_CONFIDENCE = 0.45
+LEAST_CONFIDENCE = 0.55
 LEAST_LIKENESS = 0.3
 MOST_GEAR_DEG = 6.5
 SECOND_OFF_DEG = 80.0

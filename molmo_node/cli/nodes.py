@@ -10,6 +10,7 @@ from molmo_node.cli.session import security_of, worker_address
 if TYPE_CHECKING:
     from molmo_node.camera.node import CameraOptions
     from molmo_node.config import CameraSettings, Settings
+    from molmo_node.sinks.node import SinkNode
     from molmo_node.worker.node import WorkerNode
 
 
@@ -76,3 +77,19 @@ def make_worker(settings: Settings) -> WorkerNode:
         security=security_of(settings),
     )
     return WorkerNode(options, lambda progress: make_answerer(settings, gauges, progress), refresh)
+
+
+def make_sink_node(settings: Settings, kind: str) -> SinkNode:
+    """The sink of this kind that these settings describe, not yet running."""
+    from molmo_node.sinks.kinds import make_sink
+    from molmo_node.sinks.node import SinkNode, SinkOptions
+
+    section = getattr(settings.sinks, kind)
+    options = SinkOptions(
+        kind=kind,
+        worker=worker_address(settings),
+        run_dir=settings.run_dir,
+        buffer=getattr(section, "buffer", 1000),
+        security=security_of(settings),
+    )
+    return SinkNode(options, lambda view: make_sink(kind, section, view))

@@ -31,7 +31,7 @@ SCRIPT = {
         {"task": "describe", "reply": "a bench"},
     ]
 }
-RUNS_ON = ("up", "camera", "worker")
+RUNS_ON = ("up", "camera", "worker", "web", "sink csv")
 
 
 def commands(
@@ -87,7 +87,7 @@ def test_examples_of_verbs_that_end_succeed(workplace: Stack) -> None:
     workplace.wait_ready(workplace.client(), "front", "hall")
 
     for words, epilog in commands(as_group()):
-        if words[0] in (*RUNS_ON, "demo"):
+        if words[0] in (*RUNS_ON, "demo", "sink"):
             continue
         args = example(words, epilog)
         if words[0] in ("ask", "watch"):  # two cameras run: say which
@@ -99,11 +99,11 @@ def test_examples_of_verbs_that_end_succeed(workplace: Stack) -> None:
 
 @pytest.mark.parametrize("verb", RUNS_ON)
 def test_examples_of_verbs_that_run_on_stop_with_zero(workplace: Stack, verb: str) -> None:
-    epilog = dict(commands(as_group()))[(verb,)]
-    process = workplace.start(verb, *example((verb,), epilog))
+    words = tuple(verb.split())
+    process = workplace.start(verb, *example(words, dict(commands(as_group()))[words]))
     wait_for(workplace.nodes, 15, "a node")
     client = workplace.client(connect_s=15)
-    if verb != "camera":
+    if verb in ("up", "worker"):
         workplace.wait_status(client, lambda status: status.node == "worker")
 
     process.send(signal.SIGTERM)

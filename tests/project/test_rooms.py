@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "client": READING,
     "supervisor": PLAIN | {"bus", "config"},
     "worker": READING | {"models", "instruments", "gauge_profiles", "config"},
-    "sinks": READING | {"client"},
+    "sinks": READING | {"client", "config"},
 }
 DOORS = {"cli", "web", "", "__main__"}
 """They may use every room, and no room uses them."""

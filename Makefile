@@ -10,7 +10,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 	done)
 
 # What the tests import beside the core.
-TEST_EXTRAS := dev,model,web
+TEST_EXTRAS := dev,model,web,record,foxglove
 # Two at a time for tests without processes; tests that start some, and judge times, run alone.
 TEST_JOBS := 2
 

@@ -154,7 +154,7 @@ def answer_entries(answer: Answer) -> list[Entry]:
     entries = [
         _entry(_json_channel(_topic(camera, ANSWERS), Answer), msgspec.json.encode(answer), ref),
         _entry(
-            Channel(_topic(camera, overlay), "protobuf", _protobuf_schema(type(marks))),
+            Channel(_topic(camera, overlay), "protobuf", _protobuf_schema(_class_of(marks))),
             marks.SerializeToString(),
             ref,
         ),
@@ -187,8 +187,9 @@ def plain_reading(answer: Answer, reading: GaugeReading | ClockReading) -> Plain
         "reason": reading.reason,
     }
     if isinstance(reading, ClockReading):
-        hands = {"hour": reading.hour, "minute": reading.minute, "second": reading.second}
-        return PlainReading(kind="clock", **shared, **hands)
+        return PlainReading(
+            kind="clock", **shared, hour=reading.hour, minute=reading.minute, second=reading.second
+        )
     return PlainReading(
         kind="gauge", **shared, value=reading.value, unit=reading.unit, sigma=reading.sigma,
         min=reading.min, max=reading.max,
@@ -200,7 +201,8 @@ def _compressed_image(header: FrameHeader, body: bytes) -> bytes:
 
     image = CompressedImage(data=body, format=header.encoding, frame_id=header.ref.frame_id)
     image.timestamp.FromNanoseconds(header.ref.stamp_ns)
-    return image.SerializeToString()
+    raw: bytes = image.SerializeToString()
+    return raw
 
 
 def _entry(channel: Channel, data: bytes, ref: FrameRef) -> Entry:
@@ -214,6 +216,11 @@ def _topic(camera: str, what: str) -> str:
 def _word(text: str, other: str) -> str:
     """A name as a part of a topic; `other` for what is no name."""
     return text if limits.NAME.fullmatch(text) else other
+
+
+def _class_of(message: Any) -> Any:
+    """A protobuf message's class, which its type stubs take for unhashable."""
+    return type(message)
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import IO
 
 import zstandard
 from mcap.exceptions import EndOfFile, InvalidMagic, McapError
-from mcap.records import Channel, Chunk, Footer, McapRecord, Message, Metadata, Schema
+from mcap.records import Channel, Chunk, McapRecord, Message, Metadata, Schema
 from mcap.stream_reader import CRCValidationError, StreamReader, breakup_chunk
 
 from molmo_node.errors import MolmoNodeError
@@ -114,9 +114,8 @@ class Recording:
                     contents.whole_bytes = file.tell()
                     if isinstance(record, Metadata):
                         contents.metadata[record.name] = record.metadata
-                    if isinstance(record, Footer):
-                        return
                     yield from records
+                contents.whole_bytes = file.tell()
             except InvalidMagic as exc:
                 if contents.whole_bytes == 0:
                     raise _no_recording(self.path) from exc

@@ -13,6 +13,7 @@ from molmo_node.cli import (
     camera_verbs,
     config_verbs,
     doctor,
+    foxglove_verb,
     gauge_verbs,
     key_verbs,
     model_verbs,
@@ -35,7 +36,8 @@ app = typer.Typer(
 )
 for verbs in (
     run_verbs, ask_verbs, watch_verb, camera_verbs, gauge_verbs, topic_verbs, config_verbs,
-    key_verbs, model_verbs, record_verbs, doctor,
+    key_verbs, model_verbs, record_verbs, foxglove_verb,
+    doctor,
 ):  # fmt: skip
     verbs.register(app)
 

@@ -1,0 +1,212 @@
+"""Serves what the nodes say to Foxglove's app, over its own WebSocket protocol.
+
+The channels are those of a recording (`recording.entries`), so that a layout made for one shows
+the other. A camera's frames are taken, and compressed, only while somebody looks at them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import foxglove
+
+from molmo_node.bus.address import Address
+from molmo_node.bus.frames import Frame
+from molmo_node.bus.sockets import Security, Transport
+from molmo_node.client import Client
+from molmo_node.client.tap import News, Tap
+from molmo_node.errors import ConfigError, MolmoNodeError, ProtocolError
+from molmo_node.foxglove.questions import SERVICE, Ask, answer_to
+from molmo_node.messages import Answer
+from molmo_node.recording.entries import (
+    Channel,
+    Entry,
+    answer_entries,
+    frame_entries,
+    header_channel,
+    image_channel,
+    status_entries,
+)
+from molmo_node.recording.plain_schema import plain_schema
+
+log = logging.getLogger(__name__)
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
+CHANNELS = 1024
+# Of each app: its oldest messages give way to newer ones when it is slow.
+BACKLOG = 256
+
+
+@dataclass(frozen=True)
+class ViewerOptions:
+    """Where the nodes are, and where the app connects.
+
+    Attributes:
+        host: of this machine only: the protocol knows neither keys nor passwords.
+        port: 0 takes a free one.
+        fps: most frames a second of each camera.
+        quality: of frames that cameras give as pixels, 1 to 100.
+    """
+
+    run_dir: Path
+    workers: tuple[Address, ...]
+    cameras: Mapping[str, Address] = field(default_factory=dict)
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    fps: float = 15.0
+    quality: int = 75
+    security: Security = field(default_factory=Security)
+
+
+class Viewer:
+    """One server. `run` blocks until `stop`.
+
+    Raises:
+        ConfigError: the host is not this machine's own, or the port is taken.
+    """
+
+    def __init__(self, options: ViewerOptions) -> None:
+        _check_host(options.host)
+        self._options = options
+        self._stop = threading.Event()
+        self._channels: dict[Channel, foxglove.Channel] = {}
+        self._sent_s: dict[str, float] = {}
+        self._context = foxglove.Context()
+        self._transport = Transport(options.security)
+        self._client = Client(
+            options.workers[0].text, run_dir=options.run_dir, security=options.security
+        )
+        try:
+            self._tap = Tap(
+                self._transport,
+                options.run_dir,
+                options.workers,
+                options.cameras,
+                self._is_looked_at,
+            )
+            self._server = self._serve()
+        except MolmoNodeError:
+            self._client.close()
+            self._transport.close()
+            raise
+
+    @property
+    def url(self) -> str:
+        """What to type into the app."""
+        host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
+        return f"ws://{host}:{self._server.port}"
+
+    def stop(self) -> None:
+        """End `run` soon; safe in a signal handler and from any thread."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        try:
+            while not self._stop.is_set():
+                for camera in self._tap.cameras:  # advertised before anybody can look at them
+                    self._channel(image_channel(camera))
+                    self._channel(header_channel(camera))
+                for news in self._tap.take():
+                    self._show(news)
+        finally:
+            self._server.stop()
+            self._tap.close()
+            self._client.close()
+            self._transport.close()
+
+    def _serve(self) -> foxglove.websocket.WebSocketServer:
+        options = self._options
+        try:
+            return foxglove.start_server(
+                name="molmo_node",
+                host=options.host,
+                port=options.port,
+                capabilities=[foxglove.Capability.Services],
+                supported_encodings=["json"],
+                services=[foxglove.Service(SERVICE, schema=_ask_schema(), handler=self._answer)],
+                context=self._context,
+                message_backlog_size=BACKLOG,
+            )
+        except Exception as exc:  # the library's own, of no one kind
+            raise ConfigError(
+                f"cannot listen at {options.host}:{options.port}: {exc}",
+                hint="another program holds it (`ss -lptn` names it), or choose another --port",
+            ) from exc
+
+    def _is_looked_at(self, camera: str) -> bool:
+        channel = self._channels.get(image_channel(camera))
+        return channel is not None and channel.has_sinks()
+
+    def _show(self, news: News) -> None:
+        for entry in self._entries(news):
+            channel = self._channel(entry.channel)
+            if channel is not None:
+                channel.log(entry.data)
+
+    def _entries(self, news: News) -> list[Entry]:
+        if isinstance(news, Answer):
+            return answer_entries(news)
+        if not isinstance(news, Frame):
+            return status_entries(news)
+        camera, now_s = news.header.ref.camera, time.monotonic()
+        if now_s - self._sent_s.get(camera, 0.0) < 0.75 / self._options.fps:
+            return []
+        self._sent_s[camera] = now_s
+        try:
+            return frame_entries(news, self._options.quality)
+        except ProtocolError as exc:
+            log.warning("frame passed over", extra={"camera": camera, "why": exc.message})
+            return []
+
+    def _channel(self, channel: Channel) -> foxglove.Channel | None:
+        """The server's channel of ours; None where there are too many."""
+        known = self._channels.get(channel)
+        if known is None and len(self._channels) < CHANNELS:
+            schema = channel.schema
+            known = self._channels[channel] = foxglove.Channel(
+                channel.topic,
+                message_encoding=channel.message_encoding,
+                schema=foxglove.Schema(
+                    name=schema.name, encoding=schema.encoding, data=schema.data
+                ),
+                context=self._context,
+            )
+        return known
+
+    def _answer(self, request: Any) -> bytes:
+        """Called in a thread of the server; what is raised is shown in the app."""
+        return answer_to(self._client, bytes(request.payload))
+
+
+def _ask_schema() -> foxglove.ServiceSchema:
+    def message(kind: type[Any]) -> foxglove.MessageSchema:
+        return foxglove.MessageSchema(
+            encoding="json",
+            schema=foxglove.Schema(
+                name=f"molmo_node.{kind.__name__}", encoding="jsonschema", data=plain_schema(kind)
+            ),
+        )
+
+    return foxglove.ServiceSchema("molmo_node.Ask", request=message(Ask), response=message(Answer))
+
+
+def _check_host(host: str) -> None:
+    if host == "localhost":
+        return
+    try:
+        is_own = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_own = False
+    if not is_own:
+        raise ConfigError(
+            f"--host {host}: Foxglove's protocol knows no keys, so only this machine may connect",
+            hint="from another machine: ssh -L 8765:127.0.0.1:8765 THIS-HOST, then ws://127.0.0.1:8765",
+        )

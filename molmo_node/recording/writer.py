@@ -42,14 +42,18 @@ class RecordingFile:
     Args:
         path: must not exist: a recording never writes over another.
         about: written into the file's metadata.
+        chunk_bytes: a chunk is written when it is so large, before compression.
 
     Raises:
         ConfigError: the file cannot be made.
         DiskError: not even its beginning can be written.
     """
 
-    def __init__(self, path: Path, about: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: Path, about: Mapping[str, str], chunk_bytes: int = CHUNK_BYTES
+    ) -> None:
         self.path = path
+        self._chunk_bytes = chunk_bytes
         self.messages = 0
         self.refused = 0
         self._disk = _Disk(path)
@@ -95,7 +99,7 @@ class RecordingFile:
             )
             self._open_bytes += len(entry.data) + _MESSAGE_BYTES
             self.messages += 1
-            if self._open_bytes >= CHUNK_BYTES:
+            if self._open_bytes >= self._chunk_bytes:
                 self._flush()
         self.flush_if_due()
 

@@ -77,8 +77,12 @@ class Parts:
         most_bytes, most_s = self._bounds.most_bytes, self._bounds.most_s
         if most_s is not None and log_ns - self._first_ns >= most_s * SECOND_NS:
             return True
+        if most_bytes is None:
+            return False
         costs = sum(self.file.cost_bytes(entry) for entry in entries)
-        return most_bytes is not None and self.file.nbytes + costs > most_bytes
+        if self.file.nbytes + costs > most_bytes:
+            self.file.flush()  # how small it got by compression is known only then
+        return self.file.nbytes + costs > most_bytes
 
     def _next(self) -> RecordingFile:
         self._number += 1

@@ -110,8 +110,16 @@ class RecordingFile:
             DiskError: it could not be written.
         """
         if self._open_bytes and time.monotonic() - self._flushed_s >= FLUSH_S:
-            with self._cut_on_failure():
-                self._flush()
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the open chunk now.
+
+        Raises:
+            DiskError: it could not be written.
+        """
+        with self._cut_on_failure():
+            self._flush()
 
     def finish(self, counters: Mapping[str, int]) -> None:
         """Write the last chunk and the index, and close the file.

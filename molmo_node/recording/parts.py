@@ -69,7 +69,7 @@ class Parts:
         self.file.finish(counters)
         self.messages += self.file.messages
         self.refused += self.file.refused
-        self.nbytes += self.file.path.stat().st_size
+        self.nbytes += self.file.written_bytes
 
     def _is_full(self, entries: list[Entry], log_ns: int) -> bool:
         if self._first_ns is None:  # one frame always fits

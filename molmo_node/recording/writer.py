@@ -74,6 +74,11 @@ class RecordingFile:
             self._flush()
 
     @property
+    def written_bytes(self) -> int:
+        """The file's length now."""
+        return self._disk.tell()
+
+    @property
     def nbytes(self) -> int:
         """The file's length if it were finished now; a little less is possible, more is not."""
         return self._disk.tell() + self._open_bytes + self._ending_bytes

@@ -11,24 +11,21 @@ import pytest
 import yaml
 
 import molmo_node
-from molmo_node.errors import DeadlineExceeded
 from molmo_node.messages import Answer
 from molmo_node.recording.frames import RecordedFrame, recorded_frames
 from molmo_node.recording.reader import Recording
-from molmo_node.recording.summary import look
-from tests.support.machine import at_least
+from tests.support.machine import overload
 from tests.support.stack import Stack
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.process
 
 EXAMPLES = Path(molmo_node.__file__).parent / "examples"
-FRAMES = 10
+FRAMES = 8
 FPS = 2.5
-# Ten times the recorded rate is 25 Hz: a worker on a busy machine may pass frames over.
-SHARE = {1: 0.9, 10: 0.6}
 MEDIAN_OF = 3
-Key = tuple[str, int]
+ENOUGH = 0.7
+Key = tuple[str, int, tuple[int, ...]]
 
 
 @pytest.fixture
@@ -46,22 +43,43 @@ def config(stack: Stack) -> Path:
     return stack.file("node.yaml", yaml.safe_dump(settings))
 
 
+@pytest.mark.timeout(180)
 def test_replay_at_1x_and_10x_gives_the_live_answers(stack: Stack, config: Path) -> None:
     recording = record_live(stack, config)
-    live = recorded_answers(recording)
-    frames = [one.header.ref for one in recorded(recording)]
-    assert len(frames) >= FRAMES
+    refs = [one.header.ref for one in recorded(recording)]
+    live = [one for one in recorded_answers(recording) if one.frame.seq >= refs[0].seq]
+    wanted = with_past(live)
+    assert len(wanted) >= FRAMES / 2
 
-    for speed in SHARE:
-        replayed = replay(stack, config, recording, speed)
+    shares = []
+    for speed in (1, 10):
+        replayed = replay(stack, config, recording, speed, {one.frame.seq for one in live})
 
-        told = {answer.frame.seq: answer.frame for answer in replayed.values()}
-        known = {ref.seq: ref.stamp_ns for ref in frames}
-        assert all(known[seq] == ref.stamp_ns for seq, ref in told.items())
-        same = [key for key in live.keys() & replayed.keys() if has_same_past(key, live, replayed)]
+        stamps = {ref.seq: ref.stamp_ns for ref in refs}
+        assert all(stamps[one.frame.seq] == one.frame.stamp_ns for one in replayed)
+        found = with_past(replayed)
+        same = wanted.keys() & found.keys()
         for key in same:
-            assert comparable(replayed[key]) == comparable(live[key]), (speed, key)
-        at_least(f"{speed}x: answers compared", len(same) / len(live), SHARE[speed])
+            assert found[key] == wanted[key], (speed, key)
+        assert {key for key in wanted if key[0] == "hub"} <= same
+        shares.append(len(same) / len(wanted))
+    print(f"answers compared: {shares[0]:.0%} at 1x, {shares[1]:.0%} at 10x")
+    busy = overload()
+    if busy and min(shares) < ENOUGH:
+        pytest.skip(f"too few frames were read in the same order to compare readings: {busy}")
+    assert min(shares) >= ENOUGH
+
+
+def with_past(answers: list[Answer]) -> dict[Key, dict[str, Any]]:
+    """Answers by watch, frame, and the frames that a watched reading is the median of."""
+    found: dict[Key, dict[str, Any]] = {}
+    before: dict[str, list[int]] = {}
+    for answer in answers:
+        past = before.setdefault(answer.watch, [])
+        past.append(answer.frame.seq)
+        filtered = () if answer.watch == "hub" else tuple(past[-MEDIAN_OF:])
+        found.setdefault((answer.watch, answer.frame.seq, filtered), comparable(answer))
+    return found
 
 
 def record_live(stack: Stack, config: Path) -> Path:
@@ -71,10 +89,8 @@ def record_live(stack: Stack, config: Path) -> Path:
     recorder = stack.start("record", "record", "--out", str(out), "-c", str(config))
     wait_for(lambda: "recording to" in recorder.output, 15, "the recorder")
     camera = stack.start("camera.front", "camera", "--name", "front", "-c", str(config))
-    wait_for(
-        lambda: look(out).topics["/camera/front/answers"] >= 2 * FRAMES, 30,
-        f"{FRAMES} frames and their answers\n{stack.output()}",
-    )  # fmt: skip
+    with stack.client().answers(watch="dial", idle_s=30) as answers:
+        next(answer for answer in answers if answer.frame.seq >= FRAMES)
     for process, number in ((recorder, signal.SIGINT), (camera, signal.SIGTERM)):
         process.send(number)
         process.wait()
@@ -82,20 +98,29 @@ def record_live(stack: Stack, config: Path) -> Path:
     return out
 
 
-def replay(stack: Stack, config: Path, recording: Path, speed: int) -> dict[Key, Answer]:
-    """The answers of a fresh worker to the replayed camera."""
+def replay(
+    stack: Stack, config: Path, recording: Path, speed: int, wanted: set[int]
+) -> list[Answer]:
+    """A fresh worker's answers to the replayed camera, until each wanted frame has one.
+
+    A frame that a busy machine passed over comes again with the next pass, under a number that
+    is told here by its recorded one.
+    """
+    first, last = (recorded(recording)[at].header.ref.seq for at in (0, -1))
     start_worker(stack, config)
-    found: dict[Key, Answer] = {}
-    with stack.client().answers() as answers:
+    found: list[Answer] = []
+    missing = set(wanted)
+    with stack.client().answers(idle_s=30) as answers:
         camera = stack.start(
-            "replay", "replay", str(recording), "--speed", str(speed), "-c", str(config)
+            "replay", "replay", str(recording), "--speed", str(speed), "--loop", "-c", str(config)
         )
-        while camera.is_alive():
-            try:
-                answer = answers.get(0.2)
-            except DeadlineExceeded:
-                continue
-            found[answer.watch, answer.frame.seq] = answer
+        while missing:
+            answer = answers.get(30)
+            seq = first + (answer.frame.seq - first) % (last + 1 - first)
+            ref = msgspec.structs.replace(answer.frame, seq=seq)
+            found.append(msgspec.structs.replace(answer, frame=ref))
+            missing -= {seq} if answer.watch == "hub" else set()
+    camera.send(signal.SIGTERM)
     assert camera.wait() == 0, camera.output
     stop_worker(stack)
     return found
@@ -116,26 +141,13 @@ def recorded(recording: Path) -> list[RecordedFrame]:
     return [one for one in found if isinstance(one, RecordedFrame)]
 
 
-def recorded_answers(recording: Path) -> dict[Key, Answer]:
-    """The live answers, as the recorder kept them, to frames that it has."""
-    seqs = {one.header.ref.seq for one in recorded(recording)}
-    answers = [
+def recorded_answers(recording: Path) -> list[Answer]:
+    """The live answers in their order, as the recorder kept them."""
+    return [
         msgspec.json.decode(logged.message.data, type=Answer)
         for logged in Recording(recording).messages()
         if logged.topic == "/camera/front/answers"
     ]
-    return {(one.watch, one.frame.seq): one for one in answers if one.frame.seq in seqs}
-
-
-def has_same_past(key: Key, live: dict[Key, Answer], replayed: dict[Key, Answer]) -> bool:
-    """Whether both workers had read the same frames before: a reading is a median of the last."""
-    watch, seq = key
-
-    def past(answers: dict[Key, Answer]) -> list[int]:
-        before = sorted(other for name, other in answers if name == watch and other <= seq)
-        return before[-MEDIAN_OF:]
-
-    return watch == "hub" or past(live) == past(replayed)
 
 
 def comparable(answer: Answer) -> dict[str, Any]:

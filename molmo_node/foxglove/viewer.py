@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from molmo_node.bus.frames import Frame
 from molmo_node.bus.sockets import Security, Transport
 from molmo_node.client import Client
 from molmo_node.client.tap import News, Tap
-from molmo_node.errors import ConfigError, MolmoNodeError, ProtocolError
+from molmo_node.errors import ConfigError, ProtocolError
 from molmo_node.foxglove.questions import SERVICE, Ask, answer_to
 from molmo_node.messages import Answer
 from molmo_node.recording.entries import (
@@ -79,23 +80,19 @@ class Viewer:
         self._channels: dict[Channel, foxglove.Channel] = {}
         self._sent_s: dict[str, float] = {}
         self._context = foxglove.Context()
-        self._transport = Transport(options.security)
-        self._client = Client(
-            options.workers[0].text, run_dir=options.run_dir, security=options.security
-        )
-        try:
-            self._tap = Tap(
-                self._transport,
-                options.run_dir,
-                options.workers,
-                options.cameras,
-                self._is_looked_at,
+        with ExitStack() as undo:  # a taken port leaves nothing behind
+            self._transport = Transport(options.security)
+            undo.callback(self._transport.close)
+            self._client = Client(
+                options.workers[0].text, run_dir=options.run_dir, security=options.security
             )
+            undo.callback(self._client.close)
+            self._tap = Tap(
+                self._transport, options.run_dir, options.workers, options.cameras, self._is_seen
+            )
+            undo.callback(self._tap.close)
             self._server = self._serve()
-        except MolmoNodeError:
-            self._client.close()
-            self._transport.close()
-            raise
+            undo.pop_all()
 
     @property
     def url(self) -> str:
@@ -141,7 +138,7 @@ class Viewer:
                 hint="another program holds it (`ss -lptn` names it), or choose another --port",
             ) from exc
 
-    def _is_looked_at(self, camera: str) -> bool:
+    def _is_seen(self, camera: str) -> bool:
         channel = self._channels.get(image_channel(camera))
         return channel is not None and channel.has_sinks()
 

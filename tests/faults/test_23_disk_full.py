@@ -18,7 +18,8 @@ from molmo_node.recording.summary import summarize
 from tests.support.stack import Process, Stack
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.process
+# Waits end when what they wait for is there; the limits are for a machine that does much else.
+pytestmark = [pytest.mark.process, pytest.mark.timeout(150)]
 
 ROOM_BYTES = 400_000
 READY = "recording to"
@@ -91,10 +92,10 @@ def limit_files(process: Process) -> None:
 def test_full_disk_ends_the_recording_and_nothing_else(live: Live, tmp_path: Path) -> None:
     out = tmp_path / "run.mcap"
     recorder = live.record(out)
-    wait_for(lambda: READY in recorder.output, 15, f"the recorder\n{recorder.output}")
+    wait_for(lambda: READY in recorder.output, 60, f"the recorder\n{recorder.output}")
     limit_files(recorder)
 
-    assert recorder.wait(within_s=20) == 1
+    assert recorder.wait(within_s=60) == 1
 
     assert_one_error(recorder, "file too large", "can be read up to byte")
     live.assert_untouched()
@@ -109,7 +110,7 @@ def test_full_file_system_leaves_all_that_was_written(live: Live, full_disk: Pat
     out = full_disk / "run.mcap"
     recorder = live.record(out)
 
-    assert recorder.wait(within_s=30) == 1
+    assert recorder.wait(within_s=60) == 1
 
     assert_one_error(recorder, "no space left on device", "can be read up to byte")
     live.assert_untouched()
@@ -122,7 +123,7 @@ def test_folder_that_may_not_be_written_to_is_said_at_once(live: Live, tmp_path:
     with read_only(tmp_path) as folder:
         recorder = live.record(folder / "run.mcap")
 
-        assert recorder.wait(within_s=15) == 2
+        assert recorder.wait(within_s=60) == 2
 
         assert_one_error(recorder, str(folder / "run.mcap"), "cannot be made")
     live.assert_untouched()
@@ -132,11 +133,11 @@ def test_next_file_that_cannot_be_made_ends_the_recording(live: Live, tmp_path: 
     folder = tmp_path / "taken-away"
     folder.mkdir()
     recorder = live.record(folder / "run.mcap", "--split-s", "1")
-    wait_for(lambda: len(list(folder.iterdir())) == 2, 15, f"a split\n{recorder.output}")
+    wait_for(lambda: len(list(folder.iterdir())) == 2, 60, f"a split\n{recorder.output}")
 
     moved = folder.rename(tmp_path / "moved")
 
-    assert recorder.wait(within_s=15) == 2
+    assert recorder.wait(within_s=60) == 2
     assert_one_error(recorder, "run-", "cannot be made")
     live.assert_untouched()
     assert all(not summarize(path).damage for path in moved.iterdir())
@@ -149,7 +150,7 @@ def test_stopped_at_any_moment_it_leaves_a_whole_file(
     out = tmp_path / "run.mcap"
     recorder = live.record(out)
     is_up = out.exists if at_once else lambda: READY in recorder.output
-    wait_for(is_up, 15, "the file")
+    wait_for(is_up, 60, "the file")
 
     recorder.send(number)
 

@@ -43,7 +43,7 @@ def config(stack: Stack) -> Path:
     return stack.file("node.yaml", yaml.safe_dump(settings))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 def test_replay_at_1x_and_10x_gives_the_live_answers(stack: Stack, config: Path) -> None:
     recording = record_live(stack, config)
     refs = [one.header.ref for one in recorded(recording)]
@@ -87,7 +87,7 @@ def record_live(stack: Stack, config: Path) -> Path:
     out = stack.folder / "run.mcap"
     start_worker(stack, config)
     recorder = stack.start("record", "record", "--out", str(out), "-c", str(config))
-    wait_for(lambda: "recording to" in recorder.output, 15, "the recorder")
+    wait_for(lambda: "recording to" in recorder.output, 60, "the recorder")
     camera = stack.start("camera.front", "camera", "--name", "front", "-c", str(config))
     with stack.client().answers(watch="dial", idle_s=30) as answers:
         next(answer for answer in answers if answer.frame.seq >= FRAMES)
@@ -128,7 +128,7 @@ def replay(
 
 def start_worker(stack: Stack, config: Path) -> None:
     stack.start("worker", "worker", "-c", str(config))
-    stack.wait_ready(stack.client(connect_s=15))
+    stack.wait_ready(stack.client(connect_s=60))
 
 
 def stop_worker(stack: Stack) -> None:

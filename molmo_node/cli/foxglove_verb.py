@@ -23,6 +23,12 @@ def foxglove(
     port: Annotated[
         int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0: any that is free.")
     ] = 8765,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-origin", metavar="ORIGIN", help="Of a web page that may connect, too."
+        ),
+    ] = None,
     fps: Annotated[
         float, typer.Option("--fps", metavar="HERTZ", min=0.1, help="Most frames of each camera.")
     ] = 15.0,
@@ -46,7 +52,8 @@ def foxglove(
     viewer = Viewer(
         ViewerOptions(
             run_dir=settings.run_dir, workers=workers, cameras=cameras, host=host, port=port,
-            fps=fps, quality=jpeg_quality, security=session.security_of(settings),
+            allowed_origins=tuple(allow_origin or ()), fps=fps, quality=jpeg_quality,
+            security=session.security_of(settings),
         )
     )  # fmt: skip
     signals.attach(viewer.stop)

@@ -24,6 +24,7 @@ from molmo_node.bus.sockets import Security, Transport
 from molmo_node.client import Client
 from molmo_node.client.tap import News, Tap
 from molmo_node.errors import ConfigError, ProtocolError
+from molmo_node.foxglove.gate import Gate, hidden_host
 from molmo_node.foxglove.questions import SERVICE, Ask, answer_to
 from molmo_node.messages import Answer
 from molmo_node.recording.entries import (
@@ -52,6 +53,7 @@ class ViewerOptions:
     Attributes:
         host: of this machine only: the protocol knows neither keys nor passwords.
         port: 0 takes a free one.
+        allowed_origins: of web pages that may connect, beside Foxglove's own.
         fps: most frames a second of each camera.
         quality: of frames that cameras give as pixels, 1 to 100.
     """
@@ -61,6 +63,7 @@ class ViewerOptions:
     cameras: Mapping[str, Address] = field(default_factory=dict)
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
+    allowed_origins: tuple[str, ...] = ()
     fps: float = 15.0
     quality: int = 75
     security: Security = field(default_factory=Security)
@@ -91,14 +94,18 @@ class Viewer:
                 self._transport, options.run_dir, options.workers, options.cameras, self._is_seen
             )
             undo.callback(self._tap.close)
-            self._server = self._serve()
+            hidden = hidden_host()
+            self._server = self._serve(hidden)
+            undo.callback(self._server.stop)
+            target = (hidden, self._server.port)
+            self._gate = Gate(options.host, options.port, target, options.allowed_origins)
             undo.pop_all()
 
     @property
     def url(self) -> str:
         """What to type into the app."""
         host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
-        return f"ws://{host}:{self._server.port}"
+        return f"ws://{host}:{self._gate.port}"
 
     def stop(self) -> None:
         """End `run` soon; safe in a signal handler and from any thread."""
@@ -114,29 +121,24 @@ class Viewer:
                 for news in self._tap.take():
                     self._show(news)
         finally:
+            self._gate.close()
             self._server.stop()
             self._tap.close()
             self._client.close()
             self._transport.close()
 
-    def _serve(self) -> foxglove.websocket.WebSocketServer:
-        options = self._options
-        try:
-            return foxglove.start_server(
-                name="molmo_node",
-                host=options.host,
-                port=options.port,
-                capabilities=[foxglove.Capability.Services],
-                supported_encodings=["json"],
-                services=[foxglove.Service(SERVICE, schema=_ask_schema(), handler=self._answer)],
-                context=self._context,
-                message_backlog_size=BACKLOG,
-            )
-        except Exception as exc:  # the library's own, of no one kind
-            raise ConfigError(
-                f"cannot listen at {options.host}:{options.port}: {exc}",
-                hint="another program holds it (`ss -lptn` names it), or choose another --port",
-            ) from exc
+    def _serve(self, hidden: str) -> foxglove.websocket.WebSocketServer:
+        """The library's server, behind the gate."""
+        return foxglove.start_server(
+            name="molmo_node",
+            host=hidden,
+            port=0,
+            capabilities=[foxglove.Capability.Services],
+            supported_encodings=["json"],
+            services=[foxglove.Service(SERVICE, schema=_ask_schema(), handler=self._answer)],
+            context=self._context,
+            message_backlog_size=BACKLOG,
+        )
 
     def _is_seen(self, camera: str) -> bool:
         channel = self._channels.get(image_channel(camera))

@@ -13,10 +13,12 @@ import pytest
 import yaml
 from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
 from foxglove_schemas_protobuf.ImageAnnotations_pb2 import ImageAnnotations
+from websockets.exceptions import InvalidStatus
 
 from molmo_node import imaging
 from molmo_node.camera.pattern import read_counter
 from molmo_node.errors import ProtocolError
+from molmo_node.foxglove.gate import is_allowed
 from molmo_node.foxglove.questions import decode_ask
 from tests.support.foxglove_app import FoxgloveApp
 from tests.support.stack import Stack
@@ -158,14 +160,41 @@ def test_nobody_beyond_this_machine_is_let_in(stack: Stack) -> None:
 
 @pytest.mark.process
 @pytest.mark.timeout(150)
+def test_a_strange_web_page_is_shown_nothing(stack: Stack) -> None:
+    for origin in ("http://evil.example", "null", "https://app.foxglove.dev.evil.example"):
+        with pytest.raises(InvalidStatus, match="403"), FoxgloveApp(url_of(stack), origin=origin):
+            pass
+    with FoxgloveApp(url_of(stack), origin="https://app.foxglove.dev") as page:
+        wait_for(lambda: page.pump() and page.server, START_S, "Foxglove's own page is let in")
+
+
+@pytest.mark.process
+@pytest.mark.timeout(150)
 def test_a_taken_port_is_said_with_the_next_step(stack: Stack) -> None:
     port = url_of(stack).rpartition(":")[2]
 
     second = stack.start("second", "foxglove", "--port", port)
 
     assert second.wait(within_s=START_S) == 2
-    assert f"cannot listen at 127.0.0.1:{port}" in second.output
+    assert f"cannot listen at 127.0.0.1:{port}: address already in use" in second.output
     assert "Traceback" not in second.output
+
+
+@pytest.mark.parametrize(
+    ("head", "passes"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", True),
+        (b"GET / HTTP/1.1\r\nORIGIN: https://app.foxglove.dev\r\n\r\n", True),
+        (b"GET / HTTP/1.1\r\nOrigin: file://\r\n\r\n", True),
+        (b"GET / HTTP/1.1\r\norigin:http://localhost:8080\r\n\r\n", True),
+        (b"GET / HTTP/1.1\r\nOrigin: http://localhost:8081\r\n\r\n", False),
+        (b"GET / HTTP/1.1\r\nOrigin: null\r\n\r\n", False),
+        (b"GET / HTTP/1.1\r\nOrigin: file://\r\nOrigin: http://evil\r\n\r\n", False),
+        (b"GET / HTTP/1.1\r\n origin: a\r\nOrigin: http://evil.example\r\n\r\n", False),
+    ],
+)
+def test_only_known_origins_pass_the_gate(head: bytes, passes: bool) -> None:
+    assert is_allowed(head, ("http://localhost:8080",)) == passes
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b'{"task": 1}', b'{"tasks": "point"}', b"[" * 9000])

@@ -107,6 +107,12 @@ def record_all(
     print(f"recording to {recorder.path}; Ctrl-C ends it", file=sys.stderr, flush=True)
     counters = recorder.run()
     print(" ".join(f"{name}={value}" for name, value in counters.items()))
+    if not counters["messages"]:
+        print(
+            f"molmo-node: nothing came from {settings.run_dir}\n"
+            "  next: `molmo-node node list` shows what runs; --config or --run-dir name another",
+            file=sys.stderr,
+        )
     raise typer.Exit(signals.exit_code(0))
 
 

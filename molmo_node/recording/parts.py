@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ class Bounds:
     Attributes:
         most_bytes, most_s: of a file.
         splits: whether a full file is followed by the next one, or ends the recording.
-        kept: of the files that this recording made so many stay; the oldest go.
+        kept: so many files stay, those of earlier recordings of this name among them; the oldest
+            go.
     """
 
     most_bytes: int | None = None
@@ -39,8 +41,9 @@ class Parts:
 
     def __init__(self, out: Path, bounds: Bounds, about: Mapping[str, str]) -> None:
         self._out, self._bounds, self._about = out, bounds, about
-        self._made: deque[Path] = deque()
-        self._number = 0
+        earlier = _earlier(out) if bounds.splits else {}
+        self._made = deque(earlier[number] for number in sorted(earlier))
+        self._number = max(earlier, default=0)
         self._first_ns: int | None = None
         self.messages = 0
         self.refused = 0
@@ -90,9 +93,16 @@ class Parts:
         path = self._out
         if self._bounds.splits:
             path = path.with_name(f"{path.stem}-{self._number:04d}{path.suffix}")
-        if self._bounds.kept is not None and len(self._made) >= self._bounds.kept:
+        while self._bounds.kept is not None and len(self._made) >= self._bounds.kept:
             with contextlib.suppress(FileNotFoundError):  # somebody was quicker
                 self._made.popleft().unlink()
         file = RecordingFile(path, self._about)
         self._made.append(path)
         return file
+
+
+def _earlier(out: Path) -> dict[int, Path]:
+    """The parts that a recording of this name left before, by number: a restart goes on there."""
+    name = re.compile(rf"{re.escape(out.stem)}-(\d{{4,9}}){re.escape(out.suffix)}")
+    found = {name.fullmatch(path.name): path for path in out.parent.glob(f"*{out.suffix}")}
+    return {int(match[1]): path for match, path in found.items() if match}

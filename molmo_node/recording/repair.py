@@ -6,7 +6,7 @@ from pathlib import Path
 
 from molmo_node.recording.entries import NO_SCHEMA, Channel, Entry, Schema
 from molmo_node.recording.reader import Contents, Logged, Recording
-from molmo_node.recording.writer import RecordingFile
+from molmo_node.recording.writer import METADATA, RecordingFile
 
 
 def repair(path: Path, out: Path) -> Contents:
@@ -23,7 +23,8 @@ def repair(path: Path, out: Path) -> Contents:
     recording = Recording(path)
     messages = recording.messages()
     first = next(messages, None)
-    file = RecordingFile(out, {"repaired_from": path.name})
+    about = recording.contents.metadata.get(METADATA, {})
+    file = RecordingFile(out, {**about, "repaired_from": path.name})
     if first is not None:
         file.write(_entry(first), first.message.log_time)
     for logged in messages:

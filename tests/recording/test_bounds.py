@@ -117,6 +117,17 @@ def test_a_ring_keeps_the_newest_files(tmp_path):
     assert (tmp_path / "a-other.mcap").exists()
 
 
+def test_a_recording_that_starts_again_goes_on_where_it_was(tmp_path):
+    bounds = Bounds(most_s=5.0, splits=True, kept=3)
+    record(Parts(tmp_path / "a.mcap", bounds, {}), range(10))
+
+    record(Parts(tmp_path / "a.mcap", bounds, {}), range(10))
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a-0002.mcap", "a-0003.mcap", "a-0004.mcap",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", [Answer, FrameHeader, Status, PlainReading])
 def test_schemas_hold_only_what_foxglove_s_app_understands(kind):
     def check(schema):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import struct
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -150,6 +152,8 @@ def test_repaired_it_is_whole_again_and_holds_the_same(whole, tmp_path):
     assert summarize(out).damage == ""
     assert sum(map(len, found.values())) == summarize(cut).topics.total() > 0
     assert look(out).topics == summarize(out).topics
+    said = summarize(out).metadata["molmo_node"]
+    assert said == {"version": "test", "repaired_from": "cut.mcap"}
 
 
 def test_a_chunk_that_unpacks_to_too_much_is_not_unpacked(tmp_path):
@@ -197,3 +201,15 @@ def test_it_is_never_longer_than_it_says_it_will_be(tmp_path):
     file.finish({"missed": 0})
 
     assert 0.5 * said < file.path.stat().st_size <= said
+
+
+def test_the_page_lists_every_channel(whole):
+    page = (Path(__file__).parents[2] / "docs" / "recording.md").read_text()
+    listed = dict(re.findall(r"^\| `(/[^`]+)` \| `([^`]+)`", page, re.M))
+    written = {
+        topic.replace("front", "NAME").replace("readings/mug", "readings/DIAL")
+        .replace("overlay/mug", "overlay/WATCH").replace("status/worker", "status/NODE"): name
+        for topic, name in summarize(whole).schemas.items()
+    }  # fmt: skip
+
+    assert listed == written

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # So long the last frame stays before the stream ends: whoever takes the newest gets it too.
 ENDING_S = 1.0
+LONGEST_GAP_NS = 3_600_000_000_000
 # Between two passes, where the recording is too short to tell.
 _PERIOD_S = 0.2
 
@@ -125,7 +126,8 @@ class ReplaySource:
             before_ns = self._log_ns = found.log_ns
         if isinstance(self._next, ProtocolError) or before_ns is None:
             return 0
-        return int(max(0, self._next.log_ns - before_ns) / self._spec.speed)
+        distance_ns = int(max(0, self._next.log_ns - before_ns) / self._spec.speed)
+        return min(distance_ns, LONGEST_GAP_NS)
 
     def _rising(self, seq: int) -> int:
         if seq + self._seq_offset <= self._last_seq:

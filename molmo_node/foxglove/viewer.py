@@ -30,11 +30,9 @@ from molmo_node.messages import Answer
 from molmo_node.recording.entries import (
     Channel,
     Entry,
-    answer_entries,
-    frame_entries,
+    entries_of,
     header_channel,
     image_channel,
-    status_entries,
 )
 from molmo_node.recording.plain_schema import plain_schema
 
@@ -44,6 +42,8 @@ DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
 CHANNELS = 1024
 # Of each app: its oldest messages give way to newer ones when it is slow.
 BACKLOG = 256
+# A frame that comes after this much of a period is taken: cameras jitter.
+EARLY = 0.75
 
 
 @dataclass(frozen=True)
@@ -151,19 +151,21 @@ class Viewer:
                 channel.log(entry.data)
 
     def _entries(self, news: News) -> list[Entry]:
-        if isinstance(news, Answer):
-            return answer_entries(news)
-        if not isinstance(news, Frame):
-            return status_entries(news)
-        camera, now_s = news.header.ref.camera, time.monotonic()
-        if now_s - self._sent_s.get(camera, 0.0) < 0.75 / self._options.fps:
+        if isinstance(news, Frame) and not self._is_due(news.header.ref.camera):
             return []
-        self._sent_s[camera] = now_s
         try:
-            return frame_entries(news, self._options.quality)
+            return entries_of(news, self._options.quality)
         except ProtocolError as exc:
-            log.warning("frame passed over", extra={"camera": camera, "why": exc.message})
+            log.debug("message passed over", extra={"why": exc.message})
             return []
+
+    def _is_due(self, camera: str) -> bool:
+        """Whether a frame of this camera is within the wanted rate."""
+        now_s = time.monotonic()
+        if now_s - self._sent_s.get(camera, 0.0) < EARLY / self._options.fps:
+            return False
+        self._sent_s[camera] = now_s
+        return True
 
     def _channel(self, channel: Channel) -> foxglove.Channel | None:
         """The server's channel of ours; None where there are too many."""

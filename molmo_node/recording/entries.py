@@ -21,6 +21,7 @@ import msgspec
 from molmo_node import imaging
 from molmo_node.bus import limits
 from molmo_node.bus.frames import Frame
+from molmo_node.errors import ProtocolError
 from molmo_node.messages import (
     Answer,
     ClockReading,
@@ -116,6 +117,23 @@ def header_channel(camera: str) -> Channel:
     return _json_channel(_topic(camera, HEADER), FrameHeader)
 
 
+def entries_of(
+    news: Frame | Answer | Status, quality: int = JPEG_QUALITY, lossless: bool = False
+) -> list[Entry]:
+    """All entries of something that a node said.
+
+    Raises:
+        ProtocolError: it is of the right type, but cannot be said here: a picture that is none,
+            data that JSON does not know, a number that nothing can be drawn from.
+    """
+    try:
+        if isinstance(news, Frame):
+            return frame_entries(news, quality, lossless)
+        return answer_entries(news) if isinstance(news, Answer) else status_entries(news)
+    except (TypeError, ValueError, OverflowError, RecursionError) as exc:
+        raise ProtocolError(f"{type(news).__name__} that cannot be written: {exc}") from exc
+
+
 def frame_entries(frame: Frame, quality: int = JPEG_QUALITY, lossless: bool = False) -> list[Entry]:
     """A frame's header and picture; JPEG and PNG files pass byte for byte.
 
@@ -171,7 +189,7 @@ def status_entries(status: Status) -> list[Entry]:
     """A node's state."""
     channel = _json_channel(f"/status/{_word(status.node.replace('.', '_'), 'node')}", Status)
     data = msgspec.json.encode(status)
-    return [Entry(channel, data, status.stamp_ns, status.seq & 0xFFFFFFFF)]
+    return [Entry(channel, data, _unsigned(status.stamp_ns), status.seq & 0xFFFFFFFF)]
 
 
 def plain_reading(answer: Answer, reading: GaugeReading | ClockReading) -> PlainReading:
@@ -200,13 +218,18 @@ def _compressed_image(header: FrameHeader, body: bytes) -> bytes:
     from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
 
     image = CompressedImage(data=body, format=header.encoding, frame_id=header.ref.frame_id)
-    image.timestamp.FromNanoseconds(header.ref.stamp_ns)
+    image.timestamp.FromNanoseconds(_unsigned(header.ref.stamp_ns))
     raw: bytes = image.SerializeToString()
     return raw
 
 
 def _entry(channel: Channel, data: bytes, ref: FrameRef) -> Entry:
-    return Entry(channel, data, max(0, ref.stamp_ns), ref.seq & 0xFFFFFFFF)
+    return Entry(channel, data, _unsigned(ref.stamp_ns), ref.seq & 0xFFFFFFFF)
+
+
+def _unsigned(stamp_ns: int) -> int:
+    """A stamp as MCAP can hold it; the message itself keeps it as it was."""
+    return min(max(0, stamp_ns), 2**63 - 1)
 
 
 def _topic(camera: str, what: str) -> str:

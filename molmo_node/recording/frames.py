@@ -15,6 +15,8 @@ from molmo_node.messages import FrameHeader
 from molmo_node.recording.entries import HEADER, IMAGE, camera_of
 from molmo_node.recording.reader import Logged, Recording
 
+# What a sender can still count on from, and what a message can hold.
+_SEQ_MOST, _STAMP_MOST_NS = 2**62, 2**63 - 1
 _HEADER = msgspec.json.Decoder(FrameHeader)
 
 
@@ -66,6 +68,8 @@ def _frame_of(header: FrameHeader, logged: Logged, camera: str) -> RecordedFrame
         if header.encoding not in ("jpeg", "png") or len(body) > limits.FRAME_BYTES:
             raise ProtocolError(f"a recorded frame is a JPEG or PNG file, not {header.encoding}")
         check_header(header, camera, len(body))
+        if not (0 <= header.ref.seq <= _SEQ_MOST and 0 <= header.ref.stamp_ns <= _STAMP_MOST_NS):
+            raise ProtocolError("a recorded frame's number or stamp is out of bounds")
     except DecodeError:
         return ProtocolError("a recorded frame is no CompressedImage")
     except ProtocolError as exc:

@@ -34,7 +34,7 @@ def image_annotations(answer: Answer) -> ImageAnnotations:
     """The marks of an answer; none of them where it holds nothing, which clears the last ones."""
     size_px = max(2.0, max(answer.width, answer.height) / 320)
     marks = ImageAnnotations()
-    marks.timestamp.FromNanoseconds(max(0, answer.frame.stamp_ns))
+    marks.timestamp.FromNanoseconds(min(max(0, answer.frame.stamp_ns), 2**63 - 1))
     for number, point in enumerate(answer.points, start=1):
         label = point.label if len(answer.points) == 1 else str(number)
         marks.circles.append(_circle(point.x_px, point.y_px, 8 * size_px, _MARK, size_px))

@@ -22,13 +22,7 @@ from molmo_node.clock import SYSTEM_CLOCK, Clock
 from molmo_node.errors import MolmoNodeError, ProtocolError
 from molmo_node.messages import Answer, FrameHeader
 from molmo_node.recording.buffer import DropOldest, Waiting
-from molmo_node.recording.entries import (
-    JPEG_QUALITY,
-    Entry,
-    answer_entries,
-    frame_entries,
-    status_entries,
-)
+from molmo_node.recording.entries import JPEG_QUALITY, entries_of
 from molmo_node.recording.parts import Bounds, Parts
 from molmo_node.recording.writer import DiskError
 
@@ -147,7 +141,7 @@ class Recorder:
             "messages": self._parts.messages,
             "bytes": self._parts.nbytes,
             "refused": self._parts.refused,
-            "undecodable": self._rejected,
+            "unwritable": self._rejected,
             "dropped_frames": self._buffer.dropped["frames"],
             "dropped_messages": self._buffer.dropped["messages"],
             **self._tap.counters(),
@@ -195,14 +189,10 @@ class Recorder:
             self._stop.set()
 
     def _write(self, waiting: Waiting) -> bool:
-        return self._parts.write(self._entries(waiting), waiting.log_ns, self.counters)
-
-    def _entries(self, waiting: Waiting) -> list[Entry]:
-        news = waiting.news
-        if isinstance(news, Frame):
-            try:
-                return frame_entries(news, self._options.quality, self._options.lossless)
-            except ProtocolError:
-                self._rejected += 1
-                return []
-        return answer_entries(news) if isinstance(news, Answer) else status_entries(news)
+        try:
+            entries = entries_of(waiting.news, self._options.quality, self._options.lossless)
+        except ProtocolError as exc:
+            log.debug("message passed over", extra={"why": exc.message})
+            self._rejected += 1
+            return True
+        return self._parts.write(entries, waiting.log_ns, self.counters)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 
+from molmo_node.bus.frames import Frame
 from molmo_node.camera.base import EndOfStream, make_source
 from molmo_node.camera.spec import parse_source
 from molmo_node.errors import CameraError, ConfigError
@@ -131,6 +133,24 @@ def test_a_highest_rate_skips_frames_and_keeps_the_time(tmp_path):
     # A frame that comes a little early is taken: the pacer's rule for live cameras.
     assert [ref.seq for ref in recorder.refs] == [0, 4, 9]
     assert times_s == pytest.approx([0.0, 0.4, 0.9])
+
+
+def test_hostile_numbers_are_rejected_and_the_rest_is_played(tmp_path):
+    def with_ref(**changes):
+        good = frame(1)
+        ref = msgspec.structs.replace(good.header.ref, **changes)
+        return Frame(msgspec.structs.replace(good.header, ref=ref), good.body)
+
+    odd = [with_ref(seq=2**63), with_ref(seq=-1), with_ref(stamp_ns=-1)]
+    path = recording(
+        tmp_path / "a.mcap",
+        [(frame(0), 0.0), *((one, 0.1) for one in odd), (frame(2), 0.2), (frame(3), 9e9)],
+    )
+
+    recorder, times_s = played(path)
+
+    assert [ref.seq for ref in recorder.refs] == [0, 2, 3]
+    assert times_s[-1] == pytest.approx(3600.2)
 
 
 def test_a_cut_recording_is_played_to_its_last_whole_chunk(tmp_path):

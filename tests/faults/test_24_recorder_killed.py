@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from molmo_node.recording.summary import summarize
+from tests.support.machine import within
 from tests.support.stack import Stack
 from tests.support.waiting import wait_for
 
@@ -35,7 +36,6 @@ def test_killed_recorder_loses_no_more_than_its_last_second(stack: Stack, tmp_pa
 
     found = summarize(out)
     assert found.damage
-    assert (killed_ns - found.last_ns) / 1e9 <= LOST_S
     repaired = stack.start("repair", "record", "repair", str(out))
     assert repaired.wait(within_s=60) == 0, repaired.output
     whole = summarize(tmp_path / "run.repaired.mcap")
@@ -45,3 +45,4 @@ def test_killed_recorder_loses_no_more_than_its_last_second(stack: Stack, tmp_pa
     info = stack.start("info", "record", "info", str(out))
     assert info.wait(within_s=60) == 1
     assert "next: molmo-node record repair" in info.output
+    within("lost", (killed_ns - found.last_ns) / 1e9, LOST_S)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 
 from molmo_node.bus.frames import Frame
-from molmo_node.messages import Answer, FrameHeader, Status
+from molmo_node.errors import ProtocolError
+from molmo_node.messages import Answer, FrameHeader, FrameRef, GaugeReading, Status
 from molmo_node.recording.buffer import DropOldest
-from molmo_node.recording.entries import PlainReading, frame_entries, status_entries
+from molmo_node.recording.entries import PlainReading, entries_of, frame_entries, status_entries
 from molmo_node.recording.parts import Bounds, Parts
 from molmo_node.recording.plain_schema import plain_schema
 from molmo_node.recording.summary import summarize
+from molmo_node.recording.writer import RecordingFile
 from tests.recording.samples import SECOND_NS, frame
-from tests.support.samples import STATUS
+from tests.support.samples import ANSWER, STATUS
 
 
 def sized(number: int, nbytes: int) -> Frame:
@@ -153,9 +156,31 @@ def test_a_reading_s_numbers_can_be_plotted():
     assert members["hour"] == {"type": "integer"}
 
 
-def test_names_that_are_no_names_make_no_topics_of_their_own():
-    import msgspec
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": msgspec.msgpack.Ext(5, b"x")},
+        {"reading": GaugeReading(value=1.0, sigma=-1.0)},
+        {"frame": FrameRef(camera="front", session="s", seq=-5, stamp_ns=-(2**63), mono_ns=0)},
+        {"frame": FrameRef(camera="front", session="s", seq=0, stamp_ns=2**64 - 1, mono_ns=0)},
+    ],
+)
+def test_odd_values_of_a_peer_are_written_or_refused_and_stop_nothing(tmp_path, changes):
+    file = RecordingFile(tmp_path / "a.mcap", {})
+    try:
+        entries = entries_of(msgspec.structs.replace(ANSWER, **changes))
+    except ProtocolError:
+        entries = []
 
+    for entry in (*entries, *entries_of(STATUS)):
+        file.write(entry, 0)
+    file.finish({})
+
+    assert summarize(tmp_path / "a.mcap").topics["/status/worker"] == 1
+
+
+def test_names_that_are_no_names_make_no_topics_of_their_own():
     odd = msgspec.structs.replace(STATUS, node="../../etc")
 
     assert status_entries(odd)[0].channel.topic == "/status/node"

@@ -188,9 +188,8 @@ class CaptureLoop:
             "stable_id": info.stable_id, "pixel_format": info.pixel_format, "width": info.width,
             "height": info.height, "fps": info.fps, "differences": info.differences(),
         }  # fmt: skip
-        log.log(
-            logging.WARNING if info.differences() else logging.INFO, "camera opened", extra=facts
-        )
+        level = logging.WARNING if info.differences() else logging.INFO
+        log.log(level, "camera opened", extra=facts)
 
     def _stream(self, source: Source, info: SourceInfo) -> None:
         timed = source if isinstance(source, Timed) else None

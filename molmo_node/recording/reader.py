@@ -17,7 +17,7 @@ from mcap.exceptions import EndOfFile, InvalidMagic, McapError
 from mcap.records import Channel, Chunk, McapRecord, Message, Metadata, Schema
 from mcap.stream_reader import CRCValidationError, StreamReader, breakup_chunk
 
-from molmo_node.errors import MolmoNodeError
+from molmo_node.errors import ConfigError
 
 RECORD_BYTES = 128 * 1024 * 1024
 """Longest record, and chunk after unpacking, that is read: a few of the largest frames."""
@@ -27,10 +27,8 @@ DAMAGE = (
 )  # fmt: skip
 
 
-class RecordingError(MolmoNodeError):
-    """A file is no recording, or holds nothing that is looked for."""
-
-    code = "recording_error"
+class RecordingError(ConfigError):
+    """A file that a person named is no recording."""
 
 
 @dataclass(frozen=True)

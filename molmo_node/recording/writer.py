@@ -33,8 +33,6 @@ _ENDING_BYTES = 2048
 class DiskError(MolmoNodeError):
     """A recording cannot go on: the disk is full, gone, or does not answer."""
 
-    code = "disk_error"
-
 
 class RecordingFile:
     """One MCAP file. Belongs to one thread. After a `DiskError` it is closed.

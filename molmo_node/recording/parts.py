@@ -93,11 +93,12 @@ class Parts:
         path = self._out
         if self._bounds.splits:
             path = path.with_name(f"{path.stem}-{self._number:04d}{path.suffix}")
-        while self._bounds.kept is not None and len(self._made) >= self._bounds.kept:
-            with contextlib.suppress(FileNotFoundError):  # somebody was quicker
-                self._made.popleft().unlink()
         file = RecordingFile(path, self._about)
         self._made.append(path)
+        # Only now: where no file can be begun, none is given up for it.
+        while self._bounds.kept is not None and len(self._made) > self._bounds.kept:
+            with contextlib.suppress(FileNotFoundError):  # somebody was quicker
+                self._made.popleft().unlink()
         return file
 
 

@@ -174,14 +174,25 @@ class RecordingFile:
         try:
             yield
         except OSError as exc:
-            with contextlib.suppress(OSError):  # a disk that is gone cannot be cut either
-                self._disk.cut(self._whole_bytes)
-            self._disk.close()
+            self._keep_whole()
+            if not self._whole_bytes:
+                hint = "free some room, or record to another disk"
+                raise DiskError(
+                    f"{self.path}: {_why(exc)}; nothing was recorded", hint=hint
+                ) from exc
             raise DiskError(
                 f"{self.path}: {_why(exc)}; it can be read up to byte {self._whole_bytes}",
                 hint="free some room or record to another disk; `molmo-node record repair` adds"
                 " the index that this file lacks",
             ) from exc
+
+    def _keep_whole(self) -> None:
+        """Cut the file back to its last whole chunk; one that holds nothing goes."""
+        with contextlib.suppress(OSError):  # a disk that is gone cannot be cut either
+            self._disk.cut(self._whole_bytes)
+            if not self._whole_bytes:
+                self.path.unlink()
+        self._disk.close()
 
 
 class _Disk:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 
 import msgspec
 import numpy as np
@@ -16,7 +18,7 @@ from molmo_node.recording.entries import PlainReading, entries_of, frame_entries
 from molmo_node.recording.parts import Bounds, Parts
 from molmo_node.recording.plain_schema import plain_schema
 from molmo_node.recording.summary import summarize
-from molmo_node.recording.writer import RecordingFile
+from molmo_node.recording.writer import DiskError, RecordingFile
 from tests.recording.samples import SECOND_NS, frame
 from tests.support.samples import ANSWER, STATUS
 
@@ -129,6 +131,21 @@ def test_a_recording_that_starts_again_goes_on_where_it_was(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "a-0002.mcap", "a-0003.mcap", "a-0004.mcap",
     ]  # fmt: skip
+
+
+def test_a_full_disk_costs_none_of_the_kept_files(tmp_path, monkeypatch):
+    bounds = Bounds(most_s=5.0, splits=True, kept=2)
+    record(Parts(tmp_path / "a.mcap", bounds, {}), range(10))
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    for _ in range(3):  # a supervisor tries again and again
+        with pytest.raises(DiskError, match="no space left on device; nothing was recorded"):
+            Parts(tmp_path / "a.mcap", bounds, {})
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-0001.mcap", "a-0002.mcap"]
 
 
 @pytest.mark.parametrize("kind", [Answer, FrameHeader, Status, PlainReading])

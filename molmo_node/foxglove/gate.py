@@ -15,7 +15,6 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 from molmo_node.errors import ConfigError
@@ -37,19 +36,26 @@ def hidden_host() -> str:
 
 
 def is_allowed(head: bytes, allowed: tuple[str, ...] = ()) -> bool:
-    """Whether a request's head may pass: it has no ``Origin`` (a program), or an allowed one.
+    """Whether a request may pass: for a WebSocket, from a program (no ``Origin``), or allowed.
 
     Args:
         head: of an HTTP request, up to its empty line.
         allowed: origins of web pages beside Foxglove's own, such as ``http://localhost:8080``.
     """
-    lines = head.split(b"\r\n")[1:]
-    named = [line.partition(b":")[2] for line in lines if line.lower().startswith(b"origin:")]
+    if not any(b"websocket" in value.lower() for value in _values(head, b"upgrade")):
+        return False  # a connection that began otherwise is not looked at again
+    named = _values(head, b"origin")
     if not named:
         return True
-    origin = named[0].strip().decode("latin-1").lower()
+    origin = named[0].decode("latin-1").lower()
     is_app = origin.startswith(("file://", "foxglove://"))  # the desktop app's own pages
     return len(named) == 1 and (is_app or origin in _OWN_PAGES or origin in allowed)
+
+
+def _values(head: bytes, name: bytes) -> list[bytes]:
+    """What a request says under this name, once or several times."""
+    lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
+    return [value.strip() for found, _, value in lines if found.strip().lower() == name]
 
 
 class Gate:
@@ -76,11 +82,13 @@ class Gate:
             ) from exc
         self._socket.settimeout(_POLL_S)
         self.port: int = self._socket.getsockname()[1]
-        self._start(self._accept, "foxglove-gate")
+        self._acceptor = threading.Thread(target=self._accept, name="foxglove-gate")
+        self._acceptor.start()
 
     def close(self) -> None:
         """End all connections."""
         self._is_stopping.set()
+        self._acceptor.join()  # from here on there are no new ones
         for one in list(self._open):
             with suppress(OSError):  # ended by itself just now
                 one.shutdown(socket.SHUT_RDWR)
@@ -88,26 +96,26 @@ class Gate:
             thread.join()
         self._socket.close()
 
-    def _start(self, body: Callable[..., None], name: str, *args: object) -> None:
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        thread = threading.Thread(target=body, args=args, name=name)
-        self._threads.append(thread)
-        thread.start()
-
     def _accept(self) -> None:
         while not self._is_stopping.is_set():
             try:
                 client, _ = self._socket.accept()
             except TimeoutError:
                 continue
-            if self._places.acquire(blocking=False):
-                self._start(self._serve, "foxglove-connection", client)
-            else:
+            except OSError as exc:  # of one connection, or no descriptor is left
+                log.warning("no connection", extra={"reason": exc.strerror})
+                self._is_stopping.wait(_POLL_S)
+                continue
+            if not self._places.acquire(blocking=False):
                 log.warning("app refused", extra={"reason": f"{CONNECTIONS} are connected"})
                 client.close()
+                continue
+            self._open.add(client)
+            thread = threading.Thread(target=self._serve, args=(client,), name="foxglove-app")
+            self._threads = [one for one in self._threads if one.is_alive()] + [thread]
+            thread.start()
 
     def _serve(self, client: socket.socket) -> None:
-        self._open.add(client)
         try:
             with client, suppress(OSError):
                 head = _read_head(client)

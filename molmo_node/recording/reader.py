@@ -46,12 +46,13 @@ class Contents:
     """What has been met so far while a file is read.
 
     Attributes:
-        chunks: whole ones.
-        whole_bytes: how far the file is whole.
-        damage: why reading ended before the file's own end; empty: it was read to its end.
+        chunks: whole ones; damaged ones are passed over.
+        whole_bytes: how far the file is whole, from its beginning.
+        damage: what could not be read; empty: all could.
     """
 
     chunks: int = 0
+    bad_chunks: int = 0
     whole_bytes: int = 0
     damage: str = ""
     metadata: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -82,6 +83,8 @@ class Recording:
     def messages(self) -> Iterator[Logged]:
         """Every message of every whole chunk, in the order of the file.
 
+        A damaged chunk is passed over; what lies behind a damaged record is not found again.
+
         Raises:
             RecordingError: the file is no MCAP file.
         """
@@ -97,7 +100,7 @@ class Recording:
                 yield Logged(channel.topic, schemas.get(channel.schema_id), channel, record)
 
     def _records(self) -> Iterator[McapRecord]:
-        """Records outside chunks and inside of them, up to the end or to the first damage."""
+        """Records outside chunks and inside of them."""
         contents = self.contents = Contents()
         with self.path.open("rb") as file:
             reader = StreamReader(
@@ -107,13 +110,14 @@ class Recording:
             )
             try:
                 for record in reader.records:
-                    records = _unpacked(record) if isinstance(record, Chunk) else [record]
-                    contents.chunks += isinstance(record, Chunk)
-                    contents.whole_bytes = file.tell()
+                    records = self._unpacked(record)
+                    if not contents.bad_chunks:
+                        contents.whole_bytes = file.tell()
                     if isinstance(record, Metadata):
                         contents.metadata[record.name] = record.metadata
                     yield from records
-                contents.whole_bytes = file.tell()
+                if not contents.bad_chunks:
+                    contents.whole_bytes = file.tell()
             except InvalidMagic as exc:
                 if contents.whole_bytes == 0:
                     raise _no_recording(self.path) from exc
@@ -126,6 +130,19 @@ class Recording:
                 contents.damage = f"it is damaged ({type(exc).__name__})"
             except OSError as exc:
                 contents.damage = f"it cannot be read on: {exc.strerror}"
+
+    def _unpacked(self, record: McapRecord) -> list[McapRecord]:
+        """A chunk's records, none of a damaged one; any other record as it is."""
+        if not isinstance(record, Chunk):
+            return [record]
+        try:
+            records = _unpacked(record)
+        except DAMAGE:
+            self.contents.bad_chunks += 1
+            self.contents.damage = f"{self.contents.bad_chunks} damaged chunks were passed over"
+            return []
+        self.contents.chunks += 1
+        return records
 
 
 _MAGIC_BYTES = 8

@@ -139,6 +139,23 @@ def test_damage_anywhere_is_told_and_raises_nothing_else(whole, tmp_path):
     assert told > CUTS / 2
 
 
+def test_a_damaged_chunk_costs_no_other(whole, tmp_path):
+    with whole.open("rb") as file:
+        chunks = make_reader(file).get_summary().chunk_indexes
+    raw, bad, out = bytearray(whole.read_bytes()), tmp_path / "bad.mcap", tmp_path / "out.mcap"
+    middle = chunks[len(chunks) // 2]
+    raw[middle.chunk_start_offset + middle.chunk_length - 20] ^= 0xFF
+    bad.write_bytes(raw)
+
+    contents = repair(bad, out)
+
+    assert contents.chunks == len(chunks) - 1
+    assert contents.damage == "1 damaged chunks were passed over"
+    assert contents.whole_bytes == middle.chunk_start_offset
+    assert summarize(out).damage == ""
+    assert summarize(out).cameras["front"] >= FRAMES - 5
+
+
 def test_repaired_it_is_whole_again_and_holds_the_same(whole, tmp_path):
     cut, out = tmp_path / "cut.mcap", tmp_path / "out.mcap"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
@@ -165,7 +182,8 @@ def test_a_chunk_that_unpacks_to_too_much_is_not_unpacked(tmp_path):
     head.finish({})
     path.write_bytes(path.read_bytes()[:8] + struct.pack("<BQ", 6, len(body)) + body)
 
-    assert "damaged" in summarize(path).damage
+    assert summarize(path).chunks == 0
+    assert summarize(path).damage
 
 
 def test_what_is_no_recording_is_said_so(tmp_path):

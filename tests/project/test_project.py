@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-TESTED_EXTRAS = ("model", "web", "mqtt", "metrics", "dev")
+TESTED_EXTRAS = ("model", "web", "mqtt", "metrics", "record", "foxglove", "dev")
 
 
 def pins() -> dict[str, str]:

@@ -20,6 +20,7 @@ KINDS = {
     "images": "molmo_node.camera.images:ImagesSource",
     "pattern": "molmo_node.camera.pattern:PatternSource",
     "sim": "molmo_node.camera.sim:SimSource",
+    "ros2": "molmo_node.ros2.topic:TopicSource",
 }
 
 
@@ -33,6 +34,7 @@ class Grabbed:
             writes into a body that it has handed out.
         width, height: pixels; 0 where a file's header could not be read.
         stamp_ns, mono_ns: wall and monotonic clock, read together when the frame was grabbed.
+        frame_id: coordinate frame, where the source itself says it; empty: as configured.
     """
 
     body: bytes | memoryview | NDArray[np.uint8]
@@ -41,6 +43,7 @@ class Grabbed:
     height: int
     stamp_ns: int
     mono_ns: int
+    frame_id: str = ""
 
     @property
     def stride(self) -> int:

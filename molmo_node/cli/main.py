@@ -16,6 +16,7 @@ from molmo_node.cli import (
     gauge_verbs,
     key_verbs,
     model_verbs,
+    ros2_verb,
     run_verbs,
     topic_verbs,
     watch_verb,
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 for verbs in (
     run_verbs, ask_verbs, watch_verb, camera_verbs, gauge_verbs, topic_verbs, config_verbs,
-    key_verbs, model_verbs, doctor,
+    key_verbs, model_verbs, ros2_verb, doctor,
 ):  # fmt: skip
     verbs.register(app)
 

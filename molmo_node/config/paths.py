@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 _SCRIPTED = "scripted:"
-_FOLDERS = (("gauges", "folder"), ("security", "keys_dir"))
+_FOLDERS = (("gauges", "folder"), ("security", "keys_dir"), ("ros2", "python"))
 
 
 def anchored(tree: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -1,0 +1,282 @@
+"""A robot's own rclpy program: publishes a scene, listens to the bridge, calls its services.
+
+Runs in an environment with ROS 2 wheels, without molmo_node: one JSON command a line on stdin, one
+JSON reply a line on stdout.
+"""
+
+from __future__ import annotations
+
+import array
+import importlib
+import json
+import sys
+import time
+from collections import defaultdict
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PointStamped
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import qos_profile_sensor_data
+from scene import D, Scene
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Float64, String
+from visualization_msgs.msg import ImageMarker
+
+FRAME_ID = "camera_optical"
+BRIDGE = "/molmo_node"
+
+
+class Peer:
+    """The node, and what it heard: by topic, in order."""
+
+    def __init__(self) -> None:
+        rclpy.init()
+        self.node = rclpy.create_node("robot")
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(self.node)
+        self.heard = defaultdict(list)
+        self.publishers = {}
+        for kind, topic in (
+            (String, f"{BRIDGE}/answers"),
+            (ImageMarker, f"{BRIDGE}/overlay"),
+            (PointStamped, f"{BRIDGE}/point"),
+            (PointStamped, f"{BRIDGE}/pixel"),
+            (DiagnosticArray, "/diagnostics"),
+        ):
+            self.listen(kind, topic)
+
+    def listen(self, kind, topic):
+        take = self.heard[topic].append
+        self.node.create_subscription(kind, topic, take, 100)
+
+    def spin_until(self, condition, within_s):
+        until_s = time.monotonic() + within_s
+        while not (found := condition()):
+            if time.monotonic() > until_s:
+                return found
+            self.executor.spin_once(timeout_sec=0.02)
+        return found
+
+    def publisher(self, kind, topic):
+        if topic not in self.publishers:
+            made = self.node.create_publisher(kind, topic, qos_profile_sensor_data)
+            self.publishers[topic] = made
+        return self.publishers[topic]
+
+    def do_wait_graph(self, topics, within_s=15.0):
+        """Wait until every topic has a subscriber (true) or none (false)."""
+
+        def fits():
+            return all(
+                bool(self.node.count_subscribers(topic)) == wanted
+                for topic, wanted in topics.items()
+            )
+
+        return bool(self.spin_until(fits, within_s))
+
+    def do_hear_number(self, topic, within_s=5.0):
+        if topic not in self.heard:
+            self.listen(Float64, topic)
+        found = self.spin_until(lambda: self.heard[topic], within_s)
+        return found[-1].data if found else None
+
+    def do_publish(self, topic, width, height, count, wait_s, depth="", jpeg=None,
+                   stamp_ns=None, encoding="rgb8", until_answered=False):  # fmt: skip
+        """Publish frames one by one, each when the last one was answered or `wait_s` are over."""
+        scene = Scene(width, height)
+        rgb = scene.image()
+        message = compressed(jpeg) if jpeg else raw(rgb[..., ::-1] if encoding == "bgr8" else rgb,
+                                                    encoding)  # fmt: skip
+        folder = topic.removesuffix("/compressed").rpartition("/")[0]
+        pictures = self.publisher(type(message), topic)
+        infos = self.publisher(CameraInfo, f"{folder}/camera_info")
+        depths = self.publisher(Image, f"{folder}/depth") if depth else None
+        info, depth_message = camera_info(scene), depth and depth_image(scene, depth)
+        results = []
+        self.spin_until(pictures.get_subscription_count, 10.0)
+        for _ in range(count):
+            at_ns = stamp_ns or time.time_ns()
+            for one in (info, depth_message, message):
+                if one:
+                    one.header.frame_id = FRAME_ID
+                    one.header.stamp.sec, one.header.stamp.nanosec = divmod(at_ns, 10**9)
+            infos.publish(info)
+            if depths:
+                depths.publish(depth_message)
+            sent_s = time.monotonic()
+            pictures.publish(message)
+            results.append(self.heard_about(at_ns, sent_s, wait_s))
+            for heard in self.heard.values():
+                del heard[:-20]
+            if until_answered and results[-1]["answer"]:
+                break
+        return results
+
+    def heard_about(self, at_ns, sent_s, wait_s):
+        """What comes about one image: its answer, and right behind that what belongs to it."""
+        answer = self.spin_until(lambda: self.answer_about(at_ns), wait_s)
+        took_ms = (time.monotonic() - sent_s) * 1e3
+        if answer:
+            self.spin_until(lambda: self.stamped("overlay", at_ns), 1.0)
+        if answer and any(answer["points_m"]):
+            self.spin_until(lambda: self.stamped("point", at_ns), 1.0)
+        return {
+            "stamp_ns": at_ns, "took_ms": took_ms, "answer": answer,
+            "points": [point_fields(p) for p in self.stamped("point", at_ns)],
+            "pixels": [point_fields(p) for p in self.stamped("pixel", at_ns)],
+            "overlay": [marker_fields(m) for m in self.stamped("overlay", at_ns)],
+        }  # fmt: skip
+
+    def answer_about(self, at_ns):
+        for message in self.heard[f"{BRIDGE}/answers"]:
+            answer = json.loads(message.data)
+            if answer["type"] == "answer" and answer["frame"]["stamp_ns"] == at_ns:
+                return answer
+        return None
+
+    def stamped(self, name, at_ns):
+        return [m for m in self.heard[f"{BRIDGE}/{name}"] if stamp(m.header) == at_ns]
+
+    def do_answers(self, within_s, kind="answer"):
+        """The next messages on ~/answers of that type."""
+        heard = self.heard[f"{BRIDGE}/answers"]
+        heard.clear()
+        self.spin_until(lambda: any(json.loads(m.data)["type"] == kind for m in heard), within_s)
+        return [json.loads(m.data) for m in heard]
+
+    def do_say(self, topic, text):
+        made = self.node.create_publisher(String, topic, 10)
+        self.spin_until(lambda: made.get_subscription_count(), 5.0)
+        self.heard[f"{BRIDGE}/answers"].clear()
+        made.publish(String(data=text))
+        return True
+
+    def do_heard(self, name, within_s, count=1):
+        heard = self.heard[f"{BRIDGE}/{name}"]
+        self.spin_until(lambda: len(heard) >= count, within_s)
+        return [json.loads(m.data) for m in heard]
+
+    def do_diagnostic(self, name, level, within_s=8.0):
+        """The first diagnostic of that name and level from now on; else the last of that name."""
+        heard = self.heard["/diagnostics"]
+        heard.clear()
+
+        def named():
+            return [s for m in heard for s in m.status if s.name == name]
+
+        self.spin_until(lambda: any(s.level == bytes([level]) for s in named()), within_s)
+        fitting = [s for s in named() if s.level == bytes([level])] or named()
+        return fitting and {
+            "level": fitting[-1].level[0], "message": fitting[-1].message,
+            "hardware_id": fitting[-1].hardware_id,
+            "values": {pair.key: pair.value for pair in fitting[-1].values},
+        }  # fmt: skip
+
+    def do_call(self, name, kind, fields, within_s=15.0):
+        module, _, type_name = kind.rpartition("/")
+        srv = getattr(importlib.import_module(module.replace("/", ".")), type_name)
+        client = self.node.create_client(srv, name)
+        try:
+            if not self.spin_until(client.service_is_ready, 5.0):
+                return {"error": f"no service {name}"}
+            future = client.call_async(filled(srv.Request(), fields))
+            self.spin_until(future.done, within_s)
+            return plain(future.result()) if future.done() else {"error": "no response"}
+        finally:
+            self.node.destroy_client(client)
+
+    def do_close(self):
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.try_shutdown()
+        return True
+
+
+def raw(rows, encoding):
+    message = Image(height=rows.shape[0], width=rows.shape[1], encoding=encoding)
+    message.step = rows.strides[0] if rows.flags.c_contiguous else rows.shape[1] * 3
+    message.data = as_array(np.ascontiguousarray(rows))
+    return message
+
+
+def compressed(path):
+    with open(path, "rb") as file:
+        return CompressedImage(format="jpeg", data=array.array("B", file.read()))
+
+
+def camera_info(scene):
+    info = CameraInfo(width=scene.width, height=scene.height, distortion_model="plumb_bob")
+    info.d, info.k = list(D), list(scene.k)
+    return info
+
+
+def depth_image(scene, encoding):
+    depth_m = scene.depth_m()
+    if encoding == "16UC1":
+        depth_m = np.nan_to_num(depth_m * 1000).round().astype(np.uint16)
+    message = Image(height=scene.height, width=scene.width, encoding=encoding)
+    message.step = depth_m.strides[0]
+    message.data = as_array(depth_m)
+    return message
+
+
+def as_array(rows):
+    data = array.array("B")
+    data.frombytes(rows.tobytes())
+    return data
+
+
+def stamp(header):
+    return header.stamp.sec * 10**9 + header.stamp.nanosec
+
+
+def point_fields(message):
+    at = message.point
+    return {"stamp_ns": stamp(message.header), "frame_id": message.header.frame_id,
+            "xyz": [at.x, at.y, at.z]}  # fmt: skip
+
+
+def marker_fields(message):
+    return {
+        "stamp_ns": stamp(message.header), "frame_id": message.header.frame_id, "ns": message.ns,
+        "type": message.type, "action": message.action,
+        "points": [[point.x, point.y] for point in message.points],
+    }  # fmt: skip
+
+
+def filled(message, fields):
+    """Set fields, nested ones and lists of messages too."""
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            filled(getattr(message, name), value)
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            kind = message.get_fields_and_field_types()[name].removeprefix("sequence<").rstrip(">")
+            package, _, type_name = kind.rpartition("/")
+            made = getattr(importlib.import_module(f"{package}.msg"), type_name)
+            setattr(message, name, [filled(made(), one) for one in value])
+        else:
+            setattr(message, name, value)
+    return message
+
+
+def plain(value):
+    """A message as JSON values."""
+    if hasattr(value, "get_fields_and_field_types"):
+        return {name: plain(getattr(value, name)) for name in value.get_fields_and_field_types()}
+    if isinstance(value, list | tuple | array.array | np.ndarray):
+        return [plain(one) for one in value]
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def main():
+    peer = Peer()
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        command = json.loads(line)
+        print(json.dumps(getattr(peer, f"do_{command.pop('do')}")(**command)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

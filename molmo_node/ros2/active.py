@@ -111,6 +111,7 @@ class Active:
             is_rectified=parameters.is_rectified,
             radius_px=parameters.depth_radius_px,
             slop_ms=parameters.depth_slop_ms,
+            wait_ms=parameters.depth_wait_ms,
         )
         self.link.watch(parameters.specs() if is_enabled else {})
 

@@ -107,7 +107,9 @@ class DepthHistory:
         self._budget_bytes = budget_bytes
         self._held: deque[DepthImage] = deque()
         self._held_bytes = 0
-        self._lock = threading.Lock()
+        self._newest_ns = 0
+        self._is_waiting_worth = True
+        self._came = threading.Condition()
         self.received = 0
         self.rejected = 0
         self.problem = ""
@@ -120,16 +122,28 @@ class DepthHistory:
             self.rejected += 1
             self.problem = exc.message
             return
-        with self._lock:
+        with self._came:
             self.received += 1
+            self._newest_ns = image.stamp_ns
+            self._is_waiting_worth = True
             self._held.append(image)
             self._held_bytes += image.values.nbytes
             while self._held_bytes > self._budget_bytes and len(self._held) > 1:
                 self._held_bytes -= self._held.popleft().values.nbytes
+            self._came.notify_all()
 
-    def nearest(self, at_ns: int, slop_ns: int) -> DepthImage | None:
-        """The image whose stamp is nearest to `at_ns`; None if none is within `slop_ns`."""
-        with self._lock:
+    def nearest(self, at_ns: int, slop_ns: int, wait_s: float = 0.0) -> DepthImage | None:
+        """The image whose stamp is nearest to `at_ns`; None if none is within `slop_ns`.
+
+        Args:
+            wait_s: how long to wait for depth to catch up: an answer may be quicker than the
+                depth image of its frame. After a wait in vain none is made until depth comes.
+        """
+        with self._came:
+            if self._is_waiting_worth:
+                self._is_waiting_worth = self._came.wait_for(
+                    lambda: self._newest_ns >= at_ns, wait_s
+                )
             held = list(self._held)
         near = min(held, key=lambda image: abs(image.stamp_ns - at_ns), default=None)
         return near if near is not None and abs(near.stamp_ns - at_ns) <= slop_ns else None

@@ -81,6 +81,8 @@ class BridgeParameters(Section):
     """The median is taken of a window of 2 * this + 1 pixels a side."""
     depth_slop_ms: float = Field(default=50.0, ge=0, le=10_000)
     """How far the stamps of image and depth may be apart."""
+    depth_wait_ms: float = Field(default=200.0, ge=0, le=2_000)
+    """How long an answer waits for the depth image of its frame, while depth images come."""
     depth_memory_mb: int = Field(default=128, ge=16, le=4096)
     """Memory for past depth images: an answer comes long after its frame."""
     frame_id: str = Field(default="", max_length=256)

@@ -49,12 +49,18 @@ class Locator:
         self.adjust()
 
     def adjust(
-        self, *, is_rectified: bool = False, radius_px: int = 2, slop_ms: float = 50.0
+        self,
+        *,
+        is_rectified: bool = False,
+        radius_px: int = 2,
+        slop_ms: float = 50.0,
+        wait_ms: float = 0.0,
     ) -> None:
         """Set what `pinhole` and `DepthImage.median_m` are told, and how far stamps may differ."""
         self._is_rectified = is_rectified
         self._radius_px = radius_px
         self._slop_ns = int(slop_ms * 1e6)
+        self._wait_s = wait_ms / 1e3
 
     def note_info(self, info: Any) -> None:
         """Take a `sensor_msgs/CameraInfo`."""
@@ -72,7 +78,7 @@ class Locator:
         if camera is None:
             return Located(answer, nowhere, self._problem)
         size = (answer.width, answer.height)
-        depth = self.depths.nearest(answer.frame.stamp_ns, self._slop_ns)
+        depth = self.depths.nearest(answer.frame.stamp_ns, self._slop_ns, self._wait_s)
         if depth is None:
             held = self.depths.problem or f"within {self._slop_ns / 1e6:g} ms of the frame's stamp"
             return Located(answer, nowhere, f"no depth image: {held}")

@@ -58,11 +58,6 @@ class NewestSlot(Generic[T]):
             self._item = None
             return item
 
-    def clear(self) -> None:
-        """Drop what lies there."""
-        with self._changed:
-            self._item = None
-
     def close(self) -> None:
         """Wake whoever waits, for good."""
         with self._changed:

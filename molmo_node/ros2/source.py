@@ -28,12 +28,13 @@ class SlotSource:
         self._read_timeout_s = READ_TIMEOUT_S + (1.0 / spec.fps if spec.fps else 0.0)
 
     def open(self) -> SourceInfo:
-        """Wait for the first image.
+        """Wait for the first image; one that came since the last `close` is there already.
+
+        So that no image is lost of a topic that is slow, or is published on demand.
 
         Raises:
             CameraError: none came; the hint says what to look at.
         """
-        self._slot.clear()  # what lay there while the source was closed is old
         arrived = self._arrived(OPEN_TIMEOUT_S, takes=False)
         try:
             grabbed = to_grabbed(arrived)

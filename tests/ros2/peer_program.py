@@ -82,6 +82,12 @@ class Peer:
         found = self.spin_until(lambda: self.heard[topic], within_s)
         return found[-1].data if found else None
 
+    def do_forget(self, topic):
+        """Drop what was heard, and what is still on its way."""
+        self.spin_until(lambda: False, 0.5)
+        self.heard[topic].clear()
+        return True
+
     def do_publish(self, topic, width, height, count, wait_s, depth="", jpeg=None,
                    stamp_ns=None, encoding="rgb8", until_answered=False):  # fmt: skip
         """Publish frames one by one, each when the last one was answered or `wait_s` are over."""
@@ -120,8 +126,11 @@ class Peer:
         took_ms = (time.monotonic() - sent_s) * 1e3
         if answer:
             self.spin_until(lambda: self.stamped("overlay", at_ns), 1.0)
-        if answer and any(answer["points_m"]):
-            self.spin_until(lambda: self.stamped("point", at_ns), 1.0)
+            places = len([place for place in answer["points_m"] if place])
+            self.spin_until(lambda: len(self.stamped("point", at_ns)) >= places, 1.0)
+        if answer and self.node.count_publishers(f"{BRIDGE}/pixel"):
+            found = len(answer["points"])
+            self.spin_until(lambda: len(self.stamped("pixel", at_ns)) >= found, 1.0)
         return {
             "stamp_ns": at_ns, "took_ms": took_ms, "answer": answer,
             "points": [point_fields(p) for p in self.stamped("point", at_ns)],
@@ -152,11 +161,6 @@ class Peer:
         self.heard[f"{BRIDGE}/answers"].clear()
         made.publish(String(data=text))
         return True
-
-    def do_heard(self, name, within_s, count=1):
-        heard = self.heard[f"{BRIDGE}/{name}"]
-        self.spin_until(lambda: len(heard) >= count, within_s)
-        return [json.loads(m.data) for m in heard]
 
     def do_diagnostic(self, name, level, within_s=8.0):
         """The first diagnostic of that name and level from now on; else the last of that name."""

@@ -10,9 +10,13 @@ import typer
 
 from molmo_node.cli import options
 from molmo_node.cli.signals import StopSignals
+from molmo_node.errors import ConfigError
 
 if TYPE_CHECKING:
     from molmo_node.config import Settings
+
+# Not MOLMO_NODE_…: that would be a setting, and an unknown one.
+_PASSED_ON = "_MOLMO_ROS2_PASSED_ON"
 
 
 def register(app: typer.Typer) -> None:
@@ -36,9 +40,6 @@ def ros2(
     settings = session.load_settings(config, run_dir=run_dir).settings
     session.start_log(settings)
     with_ros(settings)
-    from molmo_node.ros2.environment import prepare
-
-    prepare()
     from molmo_node.ros2.run import BridgeRun
 
     bridge = BridgeRun(context.args, nodes.ros_surroundings(settings))
@@ -47,21 +48,24 @@ def ros2(
 
 
 def with_ros(settings: Settings) -> None:
-    """Go on in the interpreter that the settings name, where this one has no rclpy.
+    """Be in an interpreter with rclpy: this one, or else go on in the one that the settings name.
 
     The process stays the same one, so that whoever started it can stop it.
-    """
-    from molmo_node.ros2.environment import clean_environment, has_rclpy
 
-    if settings.ros2.python is None or has_rclpy():
+    Raises:
+        ConfigError: there is no rclpy in either; the hint says how to get it.
+    """
+    from molmo_node.ros2.environment import clean_environment, has_rclpy, prepare
+
+    was_passed_on = os.environ.pop(_PASSED_ON, "")
+    if settings.ros2.python is None or has_rclpy() or was_passed_on:
+        prepare()
         return
     python = str(settings.ros2.python)
     arguments = [python, "-m", "molmo_node", *sys.argv[1:]]
     try:
-        os.execve(python, arguments, clean_environment())  # noqa: S606  our own argv
+        os.execve(python, arguments, {**clean_environment(), _PASSED_ON: "1"})  # noqa: S606
     except OSError as exc:
-        from molmo_node.errors import ConfigError
-
         raise ConfigError(
             f"ros2.python {python}: cannot be started ({exc.strerror})",
             hint="name the Python of an environment that has molmo_node and rclpy",

@@ -171,10 +171,10 @@ class Active:
             self._seen, self._seen_s = self._slot.received, now_s
         silent_s = now_s - self._seen_s
         topic = self._parameters.image_topic
-        if topic and silent_s > SILENT_S:
-            return Level.ERROR, f"no image on {topic} for {silent_s:.0f} s"
         if not self.link.is_connected:
             return Level.ERROR, "no worker: start one with `molmo-node up` or `molmo-node worker`"
+        if topic and silent_s > SILENT_S:
+            return Level.ERROR, f"no image on {topic} for {silent_s:.0f} s"
         if problems := self.link.problems():
             return Level.WARN, f"watches that do not stand: {', '.join(sorted(problems))}"
         if self._input is not None and self._input.lost:

@@ -38,6 +38,7 @@ class Peer:
         self.executor.add_node(self.node)
         self.heard = defaultdict(list)
         self.publishers = {}
+        self.cameras = {}
         for kind, topic in (
             (String, f"{BRIDGE}/answers"),
             (ImageMarker, f"{BRIDGE}/overlay"),
@@ -48,8 +49,11 @@ class Peer:
             self.listen(kind, topic)
 
     def listen(self, kind, topic):
-        take = self.heard[topic].append
-        self.node.create_subscription(kind, topic, take, 100)
+        self.node.create_subscription(kind, topic, lambda message: self.keep(topic, message), 100)
+
+    def keep(self, topic, message):
+        self.heard[topic].append(message)
+        del self.heard[topic][:-200]
 
     def spin_until(self, condition, within_s):
         until_s = time.monotonic() + within_s
@@ -88,49 +92,39 @@ class Peer:
         self.heard[topic].clear()
         return True
 
-    def do_publish(self, topic, width, height, count, wait_s, depth="", jpeg=None,
-                   stamp_ns=None, encoding="rgb8", until_answered=False):  # fmt: skip
-        """Publish frames one by one, each when the last one was answered or `wait_s` are over."""
-        scene = Scene(width, height)
-        rgb = scene.image()
-        message = compressed(jpeg) if jpeg else raw(rgb[..., ::-1] if encoding == "bgr8" else rgb,
-                                                    encoding)  # fmt: skip
-        folder = topic.removesuffix("/compressed").rpartition("/")[0]
-        pictures = self.publisher(type(message), topic)
-        infos = self.publisher(CameraInfo, f"{folder}/camera_info")
-        depths = self.publisher(Image, f"{folder}/depth") if depth else None
-        info, depth_message = camera_info(scene), depth and depth_image(scene, depth)
-        results = []
-        self.spin_until(pictures.get_subscription_count, 10.0)
-        for _ in range(count):
-            at_ns = stamp_ns or time.time_ns()
-            for one in (info, depth_message, message):
-                if one:
-                    one.header.frame_id = FRAME_ID
-                    one.header.stamp.sec, one.header.stamp.nanosec = divmod(at_ns, 10**9)
-            infos.publish(info)
-            if depths:
-                depths.publish(depth_message)
-            sent_s = time.monotonic()
-            pictures.publish(message)
-            results.append(self.heard_about(at_ns, sent_s, wait_s))
-            for heard in self.heard.values():
-                del heard[:-20]
-            if until_answered and results[-1]["answer"]:
-                break
-        return results
+    def do_publish(self, topic, count, within_s=20.0, **picture):
+        """Publish images one by one, each when the last one was answered; what came about each."""
+        camera = self.camera(topic, **picture)
+        return [self.heard_about(camera.send(), within_s) for _ in range(count)]
 
-    def heard_about(self, at_ns, sent_s, wait_s):
+    def do_stream(self, topic, within_s=40.0, every_s=0.25, **picture):
+        """Publish an image again and again until one of them was answered; that answer."""
+        camera, sent = self.camera(topic, **picture), set()
+        until_s, found = time.monotonic() + within_s, None
+        while not found and time.monotonic() < until_s:
+            sent.add(camera.send())
+            found = self.spin_until(lambda: self.answer_about(*sent), every_s)
+        return found
+
+    def camera(self, topic, **picture):
+        key = (topic, json.dumps(picture))
+        if key not in self.cameras:
+            self.cameras[key] = Camera(self, topic, **picture)
+        self.spin_until(self.cameras[key].is_subscribed, 10.0)
+        return self.cameras[key]
+
+    def heard_about(self, at_ns, within_s):
         """What comes about one image: its answer, and right behind that what belongs to it."""
-        answer = self.spin_until(lambda: self.answer_about(at_ns), wait_s)
+        sent_s = time.monotonic()
+        answer = self.spin_until(lambda: self.answer_about(at_ns), within_s)
         took_ms = (time.monotonic() - sent_s) * 1e3
         if answer:
-            self.spin_until(lambda: self.stamped("overlay", at_ns), 1.0)
+            self.spin_until(lambda: self.stamped("overlay", at_ns), 5.0)
             places = len([place for place in answer["points_m"] if place])
-            self.spin_until(lambda: len(self.stamped("point", at_ns)) >= places, 1.0)
+            self.spin_until(lambda: len(self.stamped("point", at_ns)) >= places, 5.0)
         if answer and self.node.count_publishers(f"{BRIDGE}/pixel"):
             found = len(answer["points"])
-            self.spin_until(lambda: len(self.stamped("pixel", at_ns)) >= found, 1.0)
+            self.spin_until(lambda: len(self.stamped("pixel", at_ns)) >= found, 5.0)
         return {
             "stamp_ns": at_ns, "took_ms": took_ms, "answer": answer,
             "points": [point_fields(p) for p in self.stamped("point", at_ns)],
@@ -138,44 +132,49 @@ class Peer:
             "overlay": [marker_fields(m) for m in self.stamped("overlay", at_ns)],
         }  # fmt: skip
 
-    def answer_about(self, at_ns):
-        for message in self.heard[f"{BRIDGE}/answers"]:
+    def answer_about(self, *stamps_ns):
+        """The newest answer about one of these images, but for those to single questions."""
+        for message in reversed(self.heard[f"{BRIDGE}/answers"]):
             answer = json.loads(message.data)
-            if answer["type"] == "answer" and answer["frame"]["stamp_ns"] == at_ns:
+            if answer.get("watch") and answer["frame"]["stamp_ns"] in stamps_ns:
                 return answer
         return None
 
     def stamped(self, name, at_ns):
         return [m for m in self.heard[f"{BRIDGE}/{name}"] if stamp(m.header) == at_ns]
 
-    def do_answers(self, within_s, kind="answer"):
-        """The next messages on ~/answers of that type."""
+    def do_say(self, topic, text, within_s=20.0):
+        """Ask on a topic: the answer to that text, or the error."""
+        made = self.node.create_publisher(String, topic, 10)
+        self.spin_until(made.get_subscription_count, 10.0)
         heard = self.heard[f"{BRIDGE}/answers"]
         heard.clear()
-        self.spin_until(lambda: any(json.loads(m.data)["type"] == kind for m in heard), within_s)
-        return [json.loads(m.data) for m in heard]
-
-    def do_say(self, topic, text):
-        made = self.node.create_publisher(String, topic, 10)
-        self.spin_until(lambda: made.get_subscription_count(), 5.0)
-        self.heard[f"{BRIDGE}/answers"].clear()
         made.publish(String(data=text))
-        return True
 
-    def do_diagnostic(self, name, level, within_s=8.0):
-        """The first diagnostic of that name and level from now on; else the last of that name."""
+        def replies():
+            told = [json.loads(message.data) for message in heard]
+            return [one for one in told if one["type"] == "error" or not one["watch"]]
+
+        found = self.spin_until(replies, within_s)
+        self.node.destroy_publisher(made)
+        return found and found[0]
+
+    def do_diagnostic(self, name, level, says, within_s=20.0):
+        """The first diagnostic of that name and level whose message holds `says`; else the last."""
         heard = self.heard["/diagnostics"]
         heard.clear()
 
         def named():
             return [s for m in heard for s in m.status if s.name == name]
 
-        self.spin_until(lambda: any(s.level == bytes([level]) for s in named()), within_s)
-        fitting = [s for s in named() if s.level == bytes([level])] or named()
-        return fitting and {
-            "level": fitting[-1].level[0], "message": fitting[-1].message,
-            "hardware_id": fitting[-1].hardware_id,
-            "values": {pair.key: pair.value for pair in fitting[-1].values},
+        def fitting():
+            return [s for s in named() if s.level == bytes([level]) and says in s.message]
+
+        found = self.spin_until(fitting, within_s) or named()
+        return found and {
+            "level": found[-1].level[0], "message": found[-1].message,
+            "hardware_id": found[-1].hardware_id,
+            "values": {pair.key: pair.value for pair in found[-1].values},
         }  # fmt: skip
 
     def do_call(self, name, kind, fields, within_s=15.0):
@@ -196,6 +195,35 @@ class Peer:
         self.node.destroy_node()
         rclpy.try_shutdown()
         return True
+
+
+class Camera:
+    """An image topic with its camera_info and, if it is wanted, depth."""
+
+    def __init__(self, peer, topic, width=640, height=480, depth="", jpeg="", encoding="rgb8"):
+        scene = Scene(width, height)
+        rgb = scene.image()
+        rows = rgb[..., ::-1] if encoding == "bgr8" else rgb
+        picture = compressed(jpeg) if jpeg else raw(rows, encoding)
+        folder = topic.removesuffix("/compressed").rpartition("/")[0]
+        self.pictures = peer.publisher(type(picture), topic)
+        self.sent = [(peer.publisher(CameraInfo, f"{folder}/camera_info"), camera_info(scene))]
+        if depth:
+            depths = peer.publisher(Image, f"{folder}/depth")
+            self.sent.append((depths, depth_image(scene, depth)))
+        self.sent.append((self.pictures, picture))
+
+    def is_subscribed(self):
+        return self.pictures.get_subscription_count() > 0
+
+    def send(self):
+        """Publish all under one stamp, which is returned."""
+        at_ns = time.time_ns()
+        for publisher, message in self.sent:
+            message.header.frame_id = FRAME_ID
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(at_ns, 10**9)
+            publisher.publish(message)
+        return at_ns
 
 
 def raw(rows, encoding):

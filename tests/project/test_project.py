@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-TESTED_EXTRAS = ("model", "web", "dev")
+TESTED_EXTRAS = ("model", "web", "dev", "ros2", "ros2-kilted")
 
 
 def pins() -> dict[str, str]:

@@ -40,10 +40,12 @@ CONTAINER = {
 
 
 def main() -> None:
-    """Install the generators, mend their paths, build, and see that it can be imported."""
+    """Install the generators, mend their paths, and build."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("environment", type=Path, help="folder of the virtual environment")
-    environment = parser.parse_args().environment.absolute()
+    parser.add_argument("--prefix", type=Path, help="install here, not into the environment")
+    given = parser.parse_args()
+    environment = given.environment.absolute()
     python = environment / "bin" / "python"
     missing = [name for name in ("cmake", "ninja", "c++") if shutil.which(name) is None]
     if missing or not python.exists():
@@ -51,8 +53,7 @@ def main() -> None:
     install(python)
     mend(environment, python)
     with tempfile.TemporaryDirectory(prefix="molmo-ros2-") as folder:
-        build(environment, python, Path(folder))
-    run(python, "-c", "from molmo_node_interfaces.srv import Ask; print('built', Ask)")
+        build(environment, python, Path(folder), (given.prefix or environment).absolute())
 
 
 def install(python: Path) -> None:
@@ -77,7 +78,7 @@ def mend(environment: Path, python: Path) -> None:
                 path.write_text(mended)
 
 
-def build(environment: Path, python: Path, folder: Path) -> None:
+def build(environment: Path, python: Path, folder: Path, prefix: Path) -> None:
     """Generate, compile and install."""
     env = {
         **os.environ,
@@ -86,7 +87,7 @@ def build(environment: Path, python: Path, folder: Path) -> None:
     }
     run(
         "cmake", "-GNinja", "-S", SOURCE, "-B", folder,
-        f"-DCMAKE_INSTALL_PREFIX={environment}", f"-DCMAKE_PREFIX_PATH={environment}",
+        f"-DCMAKE_INSTALL_PREFIX={prefix}", f"-DCMAKE_PREFIX_PATH={environment}",
         f"-DPython3_EXECUTABLE={python}", f"-DPython3_ROOT_DIR={environment}",
         "-DPython3_FIND_VIRTUALENV=ONLY", "-DBUILD_TESTING=OFF", env=env,
     )  # fmt: skip

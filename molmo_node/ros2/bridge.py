@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
@@ -76,30 +77,32 @@ class BridgeNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Check the parameters; make publishers and services."""
-        return self._guarded(self._configure)
+        return self._guarded(self._configure, self._clean_up)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe, join the bus, let the watches stand."""
-        super().on_activate(state)
-        return self._guarded(self._activate)
+        done = self._guarded(self._activate, self._deactivate)
+        if done == TransitionCallbackReturn.SUCCESS:
+            super().on_activate(state)
+        return done
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Drop the subscriptions, leave the bus, end the watches."""
-        done = self._guarded(self._deactivate)
+        done = self._guarded(self._deactivate, self.drop)
         super().on_deactivate(state)
         return done
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Remove publishers and services."""
-        return self._guarded(self._clean_up)
+        return self._guarded(self._clean_up, self.drop)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Drop everything, from whatever state."""
-        return self._guarded(self.drop)
+        return self._guarded(self.drop, self.drop)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Drop everything: the node is unconfigured again."""
-        return self._guarded(self.drop)
+        return self._guarded(self.drop, self.drop)
 
     def drop(self) -> None:
         """Let go of everything; safe to call twice."""
@@ -111,7 +114,9 @@ class BridgeNode(LifecycleNode):
         self._board = ReadingBoard(given.stale_after_s)
         self._outputs = Outputs(self, given.publish_pixel)
         self._offered = Services(self, self._outputs, given.ask_text_service)
-        self._timer = self.create_timer(DIAGNOSE_S, self._diagnose)
+        # Not the node's own clock: a paused simulation would stop it.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(DIAGNOSE_S, self._diagnose, clock=steady)
 
     def _activate(self) -> None:
         assert self._outputs is not None
@@ -132,14 +137,17 @@ class BridgeNode(LifecycleNode):
             self._outputs.close()
         self._timer = self._offered = self._outputs = None
 
-    def _guarded(self, step: Callable[[], None]) -> TransitionCallbackReturn:
+    def _guarded(
+        self, step: Callable[[], None], undo: Callable[[], None]
+    ) -> TransitionCallbackReturn:
         """Run a step of a transition; rclpy itself would swallow what it raises."""
+        self.problem = None
         try:
             step()
         except MolmoNodeError as exc:
             self.problem = exc
             log.error("transition failed", extra={"why": str(exc)})
-            self.drop()
+            undo()
             return TransitionCallbackReturn.FAILURE
         except Exception:
             log.exception("transition failed in an unforeseen way")

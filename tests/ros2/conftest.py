@@ -33,19 +33,20 @@ class Field:
         self.stack = stack
         self.distro = distro
         self._domain = new_domain()
+        self.more_env: dict[str, str] = {}
         self._peers: list[Peer] = []
 
     def env(self, **more: str) -> dict[str, str]:
         """Variables of all programs: this domain, this checkout."""
-        return clean_env(ROS_DOMAIN_ID=self._domain, PYTHONPATH=str(ROOT), **more)
+        base = {"ROS_DOMAIN_ID": self._domain, "PYTHONPATH": str(ROOT)}
+        return clean_env(**{**base, **self.more_env, **more})
 
     def worker(self) -> Process:
         """A worker with a script, and the example gauges."""
         script = {
             "answers": [
                 {"task": "point", "text": "things", "points": scripted_points(VGA)},
-                {"task": "point", "text": "full hd", "points": scripted_points(Scene(1920, 1080))},
-                {"task": "ask", "text": "slow", "reply": "at last", "delay_s": 3.0},
+                {"task": "point", "text": "slow thing", "delay_s": 3.0},
                 {"task": "ask", "reply": "two of them"},
             ]
         }

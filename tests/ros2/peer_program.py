@@ -197,6 +197,26 @@ class Peer:
         finally:
             self.node.destroy_client(client)
 
+    def do_find(self, text, is_cancelled=False, within_s=20.0):
+        """Send a goal to the action; feedback, status and result. Cancelled after feedback came."""
+        from molmo_node_interfaces.action import Point
+        from rclpy.action import ActionClient
+
+        client, feedback = ActionClient(self.node, Point, f"{BRIDGE}/find_point"), []
+        self.spin_until(client.server_is_ready, 10.0)
+        sent = client.send_goal_async(
+            Point.Goal(text=text), lambda message: feedback.append(message.feedback.waited_s)
+        )
+        self.spin_until(sent.done, within_s)
+        result = sent.result().get_result_async()
+        if is_cancelled:
+            self.spin_until(lambda: feedback, within_s)
+            sent.result().cancel_goal_async()
+        self.spin_until(result.done, within_s)
+        client.destroy()
+        told = plain(result.result().result)
+        return {"status": result.result().status, "feedback": feedback, "result": told}
+
     def do_close(self):
         self.executor.shutdown()
         self.node.destroy_node()

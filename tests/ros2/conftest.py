@@ -57,15 +57,17 @@ class Field:
         config = self.stack.file("worker.yaml", yaml.safe_dump(settings))
         return self.stack.start("worker", "worker", "-c", str(config))
 
-    def bridge(self, *arguments: str, **parameters: Any) -> Process:
+    def run_bridge(self, *arguments: str) -> Process:
+        """`molmo-node ros2 ARGUMENTS` in this distribution's environment."""
+        argv = [str(python_of(self.distro)), "-m", "molmo_node", "ros2", *arguments]
+        return self.stack.run("bridge", argv, self.env())
+
+    def bridge(self, **parameters: Any) -> Process:
         """The bridge with these parameters; double underscores are dots."""
         options = []
         for name, value in parameters.items():
             options += ["-p", f"{name.replace('__', '.')}:={value}"]
-        argv = [str(python_of(self.distro)), "-m", "molmo_node", "ros2", *arguments]
-        if options:
-            argv += ["--ros-args", *options]
-        return self.stack.run("bridge", argv, self.env())
+        return self.run_bridge("--ros-args", *options)
 
     def peer(self, distro: str = "") -> Peer:
         """A robot's program with the shipped profile, as docs/ros2.md tells its author."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,12 +14,19 @@ from molmo_node.cli.exits import WRONG_USAGE
 from molmo_node.messages import Question
 from molmo_node.ros2.environment import SHM_DIR
 from tests.ros2.environments import needs, python_of
-from tests.support.stack import Process
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.ros2, pytest.mark.process, pytest.mark.timeout(240)]
 
 PROGRAM = [sys.executable, "-m", "molmo_node"]
+
+
+def example() -> list[str]:
+    """What stands behind the verb in the example of its help."""
+    told = subprocess.run(
+        [*PROGRAM, "ros2", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    return shlex.split(told.partition("Example: molmo-node ros2")[2])
 
 
 def segments() -> set[Path]:
@@ -83,7 +92,7 @@ def test_a_bridge_that_ends_leaves_no_shared_memory_and_a_killed_ones_is_removed
     left = {path for path in segments() - before if not path.name.endswith("_el")}
     assert any(path.stat().st_size > 2**26 for path in left)
 
-    bridge: Process = field.bridge(image_topic="/cam/image")
+    bridge = field.run_bridge(*example())
     wait_for(lambda: "camera.ros" in field.stack.nodes(), 60.0, "an active bridge")
     assert not any(path.exists() and path.stat().st_size > 2**26 for path in left)
     mine = segments() - before

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from time import monotonic
 
@@ -95,14 +96,18 @@ class Active:
         self._seen, self._seen_s = 0, monotonic()
         depths = DepthHistory(parameters.depth_memory_mb * 2**20)
         self.locator = Locator(depths if parameters.depth_topic else None)
-        self._camera: _CameraThread | None = None
         self._input: ImageInput | None = None
-        if parameters.image_topic:
-            self._camera = _CameraThread(parameters, surroundings, self._slot)
-        self.link = WorkerLink(surroundings.worker, parameters.camera_name, self._on_answer)
-        self.apply(parameters, True)
-        if parameters.image_topic:
-            self._input = self._subscribe(node)
+        with ExitStack() as undo:  # what fails here leaves nothing behind
+            undo.callback(self._slot.close)
+            if parameters.image_topic:
+                undo.callback(_CameraThread(parameters, surroundings, self._slot).close)
+            self.link = WorkerLink(surroundings.worker, parameters.camera_name, self._on_answer)
+            undo.callback(self.link.close)
+            self.apply(parameters, True)
+            if parameters.image_topic:
+                self._input = self._subscribe(node)
+                undo.callback(self._input.close)
+            self._undo = undo.pop_all()
 
     def apply(self, parameters: BridgeParameters, is_enabled: bool) -> None:
         """Take over parameters that may change while active."""
@@ -140,12 +145,7 @@ class Active:
 
     def close(self) -> None:
         """Unsubscribe, leave the bus, end the watches."""
-        if self._input is not None:
-            self._input.close()
-        self._slot.close()
-        if self._camera is not None:
-            self._camera.close()
-        self.link.close()
+        self._undo.close()
 
     def _subscribe(self, node: LifecycleNode) -> ImageInput:
         wanted = self._parameters
@@ -191,6 +191,7 @@ class _CameraThread:
         surroundings: Surroundings,
         slot: NewestSlot[Arrived],
     ) -> None:
+        self._slot = slot
         topic = parameters.image_topic
         spec = SourceSpec(
             kind="ros2", target=topic, label=f"ros2:{topic}", fps=parameters.max_fps or None
@@ -210,8 +211,9 @@ class _CameraThread:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop publishing; the slot is closed by then."""
-        self._node.stop()
+        """Stop publishing."""
+        self._node.stop()  # first: the end of the stream would end it too, at the same moment
+        self._slot.close()
         self._thread.join(STOP_S)
 
     def _note_hang(self, next_seq: int) -> None:

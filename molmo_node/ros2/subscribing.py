@@ -66,11 +66,10 @@ class ImageInput:
         self._add(Image, topic, take, self._quality)
 
     def close(self) -> None:
-        """Unsubscribe, and wake who waits at the slot."""
+        """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
-        self._slot.close()
 
     def _add(
         self, kind: type[Any], topic: str, take: Callable[[Any], None], quality: QoSProfile

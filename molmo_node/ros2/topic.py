@@ -57,6 +57,7 @@ class TopicSource:
 
     def close(self) -> None:
         """Unsubscribe."""
+        self._slot.close()
         if self._input is not None:
             self._input.close()
             self._input = None

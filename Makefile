@@ -9,7 +9,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; \
 	done)
 
-# What the tests import beside the core.
+# What the demo and the tests import beside the core.
+DEMO_EXTRAS := nano,web
 TEST_EXTRAS := dev,model,web
 # Two at a time for tests without processes; tests that start some, and judge times, run alone.
 TEST_JOBS := 2
@@ -20,12 +21,12 @@ ROS_ENVS := .venv-ros-jazzy .venv-ros-kilted
 DEMO_SECONDS := $(if $(findstring command line,$(origin SECONDS)),--seconds $(SECONDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint format bench clean
+.PHONY: help demo test soak lint format nano-curve bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.core ## start a camera and a worker, show answers; Ctrl-C ends it (SECONDS=20: by itself)
+demo: $(VENV)/.demo ## start a camera and a worker, show answers; Ctrl-C ends it (SECONDS=20: by itself)
 	@$(BIN)/molmo-node demo $(DEMO_SECONDS)
 
 test: lint $(ROS_ENVS:=/.made) ## lint, type check, and every test that needs no GPU
@@ -46,6 +47,9 @@ lint: $(VENV)/.test ## formatting, lint and types
 format: $(VENV)/.test ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+nano-curve: $(VENV)/.test ## train molmo-nano from nothing for 5 CPU-minutes: docs/nano.md, section 3
+	$(BIN)/python -m tools.train_nano --run out/nano-curve --cpu-minutes 5 --evaluate-every 250
 
 bench: $(VENV)/.test ## measure frame transport and node overhead
 	$(BIN)/python tools/bench_transport.py
@@ -70,6 +74,11 @@ $(VENV)/.made:
 $(VENV)/.core: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "installing molmo_node (the first time takes a minute or two)"
 	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.core
+	@echo "installing torch for molmo-nano (the first time takes some minutes and 5 GB)"
+	@$(PIP) --editable '.[$(DEMO_EXTRAS)]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import logging
 import signal
-import statistics
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from molmo_node.cli import session, show
 from molmo_node.cli.board import StatusBoard
-from molmo_node.cli.exits import DONE, INTERRUPTED
+from molmo_node.cli.exits import INTERRUPTED
 from molmo_node.cli.signals import StopSignals
+from molmo_node.cli.tally import Judge, Outcome, cannot_tell
 from molmo_node.errors import DeadlineExceeded
-from molmo_node.messages import Answer
 
 if TYPE_CHECKING:
     from molmo_node.client import Client
@@ -28,37 +26,16 @@ log = logging.getLogger(__name__)
 LISTEN_S = 0.25
 
 
-@dataclass
-class Outcome:
-    """What a run amounted to. Ages are from capture to the answer's arrival here."""
-
-    exit_code: int = DONE
-    answers: int = 0
-    readings: int = 0
-    ages_ms: list[float] = field(default_factory=list)
-    restarts: int = 0
-    seconds: float = 0.0
-
-    def note(self, answer: Answer) -> None:
-        """Count one answer."""
-        self.answers += 1
-        if answer.reading is not None and answer.reading.status != "refused":
-            self.readings += 1
-        self.ages_ms.append((time.time_ns() - answer.frame.stamp_ns) / 1e6)
-
-    def summary(self) -> str:
-        """One line for the end."""
-        age = f"{statistics.median(self.ages_ms):.0f} ms" if self.ages_ms else "-"
-        return (
-            f"{self.seconds:.0f} s: {self.answers} answers, {self.readings} with a reading,"
-            f" median age {age}, {self.restarts} restarts"
-        )
-
-
 def run_stage(
-    loaded: Loaded, seconds: float | None, is_json: bool, signals: StopSignals
+    loaded: Loaded,
+    seconds: float | None,
+    is_json: bool,
+    signals: StopSignals,
+    judge: Judge = cannot_tell,
 ) -> Outcome:
     """Run the processes of these settings until a signal, or for so many seconds.
+
+    `judge` says of each answer whether it is right.
 
     Raises:
         ConfigError: another node runs in this run_dir.
@@ -67,7 +44,7 @@ def run_stage(
 
     settings = loaded.settings
     session.start_log(settings)
-    outcome = Outcome()
+    outcome = Outcome(judge)
     specs = process_specs(loaded)
     with StatusBoard(settings) as board:
 

@@ -21,6 +21,7 @@ KINDS = {
     "pattern": "molmo_node.camera.pattern:PatternSource",
     "sim": "molmo_node.camera.sim:SimSource",
     "replay": "molmo_node.camera.replay:ReplaySource",
+    "ros2": "molmo_node.ros2.topic:TopicSource",
 }
 
 
@@ -35,6 +36,7 @@ class Grabbed:
         width, height: pixels; 0 where a file's header could not be read.
         stamp_ns, mono_ns: wall and monotonic clock, read together when the frame was grabbed.
         seq: the number it already has; None where the capture loop numbers it.
+        frame_id: coordinate frame, where the source itself says it; empty: as configured.
     """
 
     body: bytes | memoryview | NDArray[np.uint8]
@@ -44,6 +46,7 @@ class Grabbed:
     stamp_ns: int
     mono_ns: int
     seq: int | None = None
+    frame_id: str = ""
 
     @property
     def stride(self) -> int:

@@ -240,7 +240,8 @@ class CaptureLoop:
         self._seq = max(self._seq, grabbed.seq or 0)
         ref = FrameRef(
             camera=self._camera, session=self._session, seq=self._seq, host=self._host,
-            stamp_ns=grabbed.stamp_ns, mono_ns=grabbed.mono_ns, frame_id=self._frame_id,
+            stamp_ns=grabbed.stamp_ns, mono_ns=grabbed.mono_ns,
+            frame_id=grabbed.frame_id or self._frame_id,
         )  # fmt: skip
         self._publish(converted, ref)
         self._seq += 1

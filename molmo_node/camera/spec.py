@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from molmo_node.bus import limits
 from molmo_node.errors import ConfigError
 
-Kind = Literal["v4l2", "stream", "images", "pattern", "sim", "replay"]
+Kind = Literal["v4l2", "stream", "images", "pattern", "sim", "replay", "ros2"]
 WantedEncoding = Literal["auto", "mjpeg", "raw"]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
@@ -24,12 +24,13 @@ URL_SCHEMES = frozenset({"http", "https", "rtsp", "rtsps", "udp"})
 FORMS_HINT = (
     "a camera is a number (0), a device (/dev/video0, /dev/v4l/by-id/…), a stream (rtsp://…),"
     " a video (clip.mp4), pictures (folder/, a.jpg,b.jpg, 'shots/*.png'),"
-    " a recording (run.mcap, replay:run.mcap#front@2x), a test pattern (pattern:1280x720@30)"
-    " or the simulated bench (sim:960x540@10)"
+    " a recording (run.mcap, replay:run.mcap#front@2x), a test pattern (pattern:1280x720@30),"
+    " the simulated bench (sim:960x540@10) or a ROS 2 topic (ros2:/camera/image_raw/compressed)"
 )
 _PATTERN = re.compile(
     r"(?:pattern|sim)(?::(?:(?P<width>\d{1,6})x(?P<height>\d{1,6}))?(?:@(?P<fps>[\d.]{1,8}))?)?"
 )
+_ROS_TOPIC = re.compile(r"(?=.{1,255}$)/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _REPLAY = re.compile(
     r"(?:replay:)?(?P<file>.+?)(?:#(?P<camera>[a-z0-9][a-z0-9_-]{0,63}))?(?:@(?P<speed>[\d.]{1,8})x)?"
@@ -112,6 +113,8 @@ def parse_source(text: str) -> SourceSpec:
         return _sim_spec(text)
     if text.startswith("replay:") or RECORDING_SUFFIX in PurePosixPath(text).name.lower():
         return _replay_spec(text)
+    if text.startswith("ros2:"):
+        return _ros_spec(text)
     if "://" in text:
         return _url_spec(text)
     if text.startswith(("/dev/video", "/dev/v4l/")):
@@ -205,6 +208,15 @@ def _replay_spec(text: str) -> SourceSpec:
     return spec
 
 
+def _ros_spec(text: str) -> SourceSpec:
+    topic = text.removeprefix("ros2:")
+    if not _ROS_TOPIC.fullmatch(topic):
+        raise ConfigError(
+            f"{text[:64]!r} names no ROS 2 topic", hint="write ros2:/camera/image_raw/compressed"
+        )
+    return SourceSpec(kind="ros2", target=topic, label=text)
+
+
 def _pattern_fps(text: str, fps_text: str | None) -> float:
     try:
         fps = float(fps_text or 30.0)
@@ -250,7 +262,7 @@ def _refuse_unknown_word(text: str) -> None:
     scheme = _SCHEME.match(text)
     word = scheme[1] if scheme else text
     near = difflib.get_close_matches(
-        word.lower(), ["pattern", "sim", "replay", "rtsp", "http"], n=1
+        word.lower(), ["pattern", "sim", "replay", "ros2", "rtsp", "http"], n=1
     )
     if scheme or (near and "/" not in text):
         ask = f"did you mean {near[0]}?" if near else FORMS_HINT

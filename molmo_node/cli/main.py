@@ -18,6 +18,7 @@ from molmo_node.cli import (
     key_verbs,
     model_verbs,
     record_verbs,
+    ros2_verb,
     run_verbs,
     sink_verbs,
     topic_verbs,
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 for verbs in (
     run_verbs, ask_verbs, watch_verb, camera_verbs, gauge_verbs, topic_verbs, config_verbs,
-    key_verbs, model_verbs, sink_verbs, web_verb, record_verbs, foxglove_verb, doctor,
+    key_verbs, model_verbs, sink_verbs, web_verb, record_verbs, foxglove_verb, ros2_verb, doctor,
 ):  # fmt: skip
     verbs.register(app)
 

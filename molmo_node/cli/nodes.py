@@ -11,6 +11,7 @@ from molmo_node.errors import CameraError, ConfigError
 if TYPE_CHECKING:
     from molmo_node.camera.node import CameraOptions
     from molmo_node.config import CameraSettings, Settings
+    from molmo_node.ros2.active import Surroundings
     from molmo_node.sinks.node import SinkNode
     from molmo_node.worker.node import WorkerNode
 
@@ -138,3 +139,17 @@ def make_sink_node(settings: Settings, kind: str) -> SinkNode:
         security=security_of(settings),
     )
     return SinkNode(options, lambda view: make_sink(kind, section, view))
+
+
+def ros_surroundings(settings: Settings) -> Surroundings:
+    """Where the bridge to ROS 2 finds the worker, and publishes its camera."""
+    from molmo_node.ros2.active import Surroundings
+    from molmo_node.ros2.worker_link import WorkerPlace
+
+    known = {camera.name: camera_address(settings, camera) for camera in settings.cameras}
+
+    def place(name: str) -> Address:
+        return known.get(name) or node_address(settings.run_dir, f"camera.{name}")
+
+    worker = WorkerPlace(worker_address(settings).text, settings.run_dir, security_of(settings))
+    return Surroundings(worker, place)

@@ -33,7 +33,7 @@ SCRIPT = {
     ]
 }
 RUNS_ON = ("up", "camera", "worker", "web", "replay", "sink csv")
-OWN_TEST = ("demo", "foxglove", "sink")
+OWN_TEST = ("demo", "foxglove", "sink", "ros2")
 
 
 def commands(

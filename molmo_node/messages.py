@@ -190,7 +190,10 @@ class GaugeReading(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
 
 
 class ClockReading(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="clock"):
-    """A dial's time on 12 hours (there is no am/pm on a dial), or nulls and a reason."""
+    """A dial's time on 12 hours (there is no am/pm on a dial), or nulls and a reason.
+
+    `gear_deg` is how far the hour hand stands ahead of where the minute hand says.
+    """
 
     hour: int | None
     minute: int | None = None
@@ -201,6 +204,7 @@ class ClockReading(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     reason: Reason | None = None
     name: str = ""
     alternative: str | None = None
+    gear_deg: Finite | None = None
     votes: tuple[Vote, ...] = ()
     geometry: Geometry | None = None
 

@@ -10,6 +10,7 @@ import typer
 
 from molmo_node.cli import options
 from molmo_node.cli.exits import INTERRUPTED
+from molmo_node.cli.ros2_verb import with_ros
 from molmo_node.cli.signals import StopSignals
 from molmo_node.errors import ConfigError
 
@@ -130,7 +131,10 @@ def camera(
     settings = session.load_settings(config, run_dir=run_dir).settings
     session.start_log(settings)
     chosen = _choose(settings, name, source)
-    node = CameraNode(nodes.camera_options(settings, chosen, source, fps))
+    wanted = nodes.camera_options(settings, chosen, source, fps)
+    if wanted.spec.kind == "ros2":
+        with_ros(settings)
+    node = CameraNode(wanted)
     signals.attach(node.stop)
     _finish(signals.exit_code(node.run()))
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LISTEN_S = 0.25
+SILENT_VERBS = frozenset({"record", "foxglove"})
+"""They say no status of their own: they are ready when they run."""
 
 
 def run_stage(
@@ -55,7 +57,12 @@ def run_stage(
             announcer.note(event)
             show_event(event)
 
-        supervisor = Supervisor(specs, on_event, board.hang_reason, is_ready=board.is_ready)
+        silent = {spec.name for spec in specs if SILENT_VERBS & set(spec.argv)}
+
+        def is_ready(name: str) -> bool:
+            return name in silent or board.is_ready(name)
+
+        supervisor = Supervisor(specs, on_event, board.hang_reason, is_ready=is_ready)
         announcer = stack.enter_context(Announcer(settings.run_dir, supervisor.states))
         listener = _Listener(session.make_client(settings), outcome, is_json)
         signals.attach(supervisor.stop)  # until `run` takes them over

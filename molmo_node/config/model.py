@@ -162,6 +162,13 @@ class SecuritySettings(Section):
     """Names whose keys are let in; empty: every public key in keys_dir."""
 
 
+class Ros2Settings(Section):
+    """The bridge to ROS 2; its own settings are ROS parameters."""
+
+    python: Path | None = None
+    """Python of an environment with rclpy, for `molmo-node ros2` and cameras of ros2: topics."""
+
+
 class LogSettings(Section):
     """What is logged, on stderr."""
 
@@ -194,6 +201,8 @@ class Settings(BaseSettings):
     """Standing questions."""
     security: SecuritySettings = Field(default_factory=SecuritySettings)
     """Who may connect."""
+    ros2: Ros2Settings = Ros2Settings()
+    """Where ROS 2 is."""
     log: LogSettings = LogSettings()
     """What is logged."""
     web: WebSettings = WebSettings()

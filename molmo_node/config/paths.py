@@ -9,6 +9,7 @@ from typing import Any
 _SCRIPTED = "scripted:"
 _FOLDERS = (
     ("gauges", "folder"),
+    ("ros2", "python"),
     ("security", "keys_dir"),
     ("web", "token_file"),
     ("web", "data_file"),

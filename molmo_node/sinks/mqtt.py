@@ -11,7 +11,7 @@ import json
 import logging
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from molmo_node.client.view import NodeView
@@ -56,18 +56,12 @@ class MqttSink:
         """Publish each answer that is trusted, and of each what became of it."""
         self._connect()
         answers = [message for message in messages if isinstance(message, Answer)]
-        words = [pair for answer in answers for pair in self._answer(answer)]
-        self._link.publish(words)
-        self._published.update(words)
+        self._publish(pair for answer in answers for pair in self._answer(answer))
 
     def tend(self, view: NodeView) -> None:
         """Connect, and publish what has changed: announcements, cameras, watches, worker."""
         self._connect()
-        words = {**dict(self._announcements(view)), **dict(self._state(view))}
-        changed = [(topic, text) for topic, text in words.items() if self._is_new(topic, text)]
-        if changed:
-            self._link.publish(changed)
-            self._published.update(changed)
+        self._publish((*self._announcements(view), *self._state(view)))
 
     def close(self) -> None:
         """Say ``offline``, and leave."""
@@ -81,8 +75,16 @@ class MqttSink:
         self._last_frames_ns.clear()
         self._link.publish([(self.topics.availability, "online")])
 
-    def _is_new(self, topic: str, text: str) -> bool:
-        return self._published.get(topic) != text
+    def _publish(self, words: Iterable[_Words]) -> None:
+        """Publish what the broker does not have yet; a reading always, each is an event."""
+        known, news = dict(self._published), []
+        for topic, text in words:
+            if known.get(topic) != text or self.topics.is_reading(topic):
+                known[topic] = text
+                news.append((topic, text))
+        if news:
+            self._link.publish(news)
+            self._published = known
 
     def _answer(self, answer: Answer) -> Iterator[_Words]:
         record = self._record(answer)

@@ -39,6 +39,10 @@ class Topics:
         """Trusted answers of a watch, and nothing else."""
         return f"{self.base}/watch/{watch}/reading"
 
+    def is_reading(self, topic: str) -> bool:
+        """Whether a topic is one of `reading`."""
+        return topic.startswith(f"{self.base}/watch/") and topic.endswith("/reading")
+
     def status(self, watch: str) -> str:
         """Of a watch's newest answer: status, reason, time."""
         return f"{self.base}/watch/{watch}/status"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ class Record:
 
     Attributes:
         time: capture of the frame, ISO 8601, UTC.
-        value: a dial's value, a time ``10:08:31``, a count, the number of points, or text;
-            None where there is none or it is not trusted.
+        value: a dial's value, rounded to what its sigma leaves sense to; a time ``10:08:31``; a
+            count; the number of points; or text. None where there is none or it is not trusted.
         status: ``ok``, ``doubtful``, ``refused`` (a reading) or ``no_answer``.
         reason: why there is no value; empty where there is one.
     """
@@ -65,10 +66,10 @@ def record_of(answer: Answer, *, is_doubtful_trusted: bool = False) -> Record:
         watch=answer.watch,
         task=answer.task,
         query=answer.query,
-        value=value,
+        value=_rounded(value, reading),
         unit=reading.unit if isinstance(reading, GaugeReading) else "",
-        sigma=reading.sigma if isinstance(reading, GaugeReading) else None,
-        confidence=reading.confidence if reading is not None else None,
+        sigma=_significant(reading.sigma, 3) if isinstance(reading, GaugeReading) else None,
+        confidence=round(reading.confidence, 3) if reading is not None else None,
         status=status,
         reason=reason,
         seq=answer.frame.seq,
@@ -97,6 +98,19 @@ def is_chosen(watch: str, watches: Sequence[str]) -> bool:
     if watches:
         return watch in watches
     return bool(watch) and not _GENERATED.fullmatch(watch)
+
+
+def _rounded(value: Value, reading: object) -> Value:
+    """A dial's value without the digits that mean nothing: two beyond its sigma."""
+    if not isinstance(value, float) or not isinstance(reading, GaugeReading):
+        return value
+    if not reading.sigma or reading.sigma < 0:
+        return _significant(value, 10)
+    return round(value, 2 - math.floor(math.log10(reading.sigma)))
+
+
+def _significant(value: float | None, digits: int) -> float | None:
+    return None if value is None else float(f"{value:.{digits}g}")
 
 
 def _reading_value(reading: GaugeReading | ClockReading) -> Value:

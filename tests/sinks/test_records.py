@@ -44,6 +44,25 @@ def test_only_what_is_trusted_has_a_value(answer, value, status, reason):
     assert (record.value, record.status, record.reason) == (value, status, reason)
 
 
+@pytest.mark.parametrize(
+    ("value", "sigma", "rounded"),
+    [
+        (0.26182674803140826, 0.0018160875863093427, 0.26183),
+        (12345.6789, 0.2, 12345.679),
+        (12345.6789, 30.0, 12345.7),
+        (-40.123456, 2000.0, -40.0),
+        (1 / 3, None, 0.3333333333),
+        (1 / 3, 0.0, 0.3333333333),
+        (0.0, 1e-300, 0.0),
+    ],
+)
+def test_digits_that_mean_nothing_are_left_out(value, sigma, rounded):
+    answer = said.read(value)
+    reading = msgspec.structs.replace(answer.reading, sigma=sigma)
+
+    assert record_of(msgspec.structs.replace(answer, reading=reading)).value == rounded
+
+
 def test_doubtful_readings_count_where_that_is_wanted():
     answer = said.read(4.2, status="doubtful")
 

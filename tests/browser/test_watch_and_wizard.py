@@ -86,4 +86,6 @@ def test_zooming_keeps_the_place_of_a_click(open_page):
 
     page.wait_for_selector("text=Pivot at")
     found = page.inner_text("text=Pivot at").removeprefix("Pivot at ").split(", ")
-    assert [float(one) for one in found] == pytest.approx(PIVOT, abs=0.6)
+    assert [float(one) for one in found] == pytest.approx(
+        PIVOT, abs=1.5
+    )  # the wheel tells whole pixels

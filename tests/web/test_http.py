@@ -299,13 +299,3 @@ def test_a_calibration_that_cannot_be_is_refused(node, change, found):
 
     assert reply.status == 400, reply.body
     assert found in reply.json["error"]["message"]
-
-
-def test_a_picture_without_a_dial_gives_no_proposal(node):
-    body = {"camera": "front"}
-    still = request(node.url, "/api/pictures", "POST", body, Content_Type="application/json")
-
-    reply = request(node.url, "/api/wizard/propose", "POST", {"picture": still.json["id"]})
-
-    assert reply.status in (422, 500)
-    assert reply.json["error"]["hint"]

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 from molmo_node.instruments.angles import unit_vector
 from molmo_node.instruments.dial import Dial
+from molmo_node.instruments.even import Sighting
 from molmo_node.instruments.find import find_dials
 from molmo_node.instruments.needle import Needle, find_needles
 from molmo_node.instruments.ocr import text_reader
+from molmo_node.instruments.perspective import Lean, PointXY, dial_about
 from molmo_node.instruments.pick import Pick, choose
 from molmo_node.instruments.pivot import find_pivot
 from molmo_node.instruments.pixels import ImageRGB
 from molmo_node.instruments.polar import unroll
-from molmo_node.instruments.ring import Number, Ring, centred_ring, find_rings, fit_ring
+from molmo_node.instruments.ring import Number, Ring, find_rings, fit_ring
 from molmo_node.instruments.spread import ring_texts, upright_texts
 from molmo_node.instruments.texts import Text, TextReader, number_in, unit_of_ring, units_in
 from molmo_node.messages import GaugeReading, Geometry, Reason, Vote
@@ -34,7 +36,9 @@ BEYOND_NUMBERS_DEG = 25.0
 BEYOND_ENDS_DEG = 12.0
 SHORTEST_NEEDLE = 0.38
 FARTHEST_PIVOT = 0.16
-SETTLED = 0.008
+SETTLED = 0.003
+COARSE_DEG = 1.0
+LOOKS = 4
 LEAST_CONFIDENCE = 0.45
 PIVOT_SIGMA = 0.01
 
@@ -46,6 +50,23 @@ class _Scale:
     ring: Ring
     units: tuple[str, ...]
     other: Ring | None
+    up_deg: float | None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A needle, the ring fitted about a pivot on its line, and the dial about that pivot."""
+
+    dial: Dial
+    ring: Ring
+    pick: Pick
+
+    @property
+    def goodness(self) -> float:
+        """Long, straight, through the pivot, and numbers that are even about it."""
+        needle = self.pick.needle
+        blur = 0.5 * needle.sigma_deg + 3.0 * needle.miss
+        return needle.length - blur - 0.03 * self.ring.rms_deg
 
 
 def read_gauges(
@@ -86,29 +107,27 @@ def _read_one(image: ImageRGB, dial: Dial, read_text: TextReader | None) -> Gaug
     scale = None if read_text is None else _scale(image, dial, read_text)
     if scale is None:
         return _refused("scale_unread", dial)
-    if scale.ring.is_clock:
+    if scale.ring.is_clock(scale.up_deg):
         return _refused("no_dial", dial)
-    best: tuple[float, Dial, Ring, Pick] | None = None
-    for start in (dial, find_pivot(image, dial)):
-        seen = _needle(image, dial, start, scale.ring)
-        if seen is not None and (best is None or seen[0] > best[0]):
-            best = seen
-    if best is None:
+    seen = [_needle(image, dial, start, scale.ring) for start in _starts(image, dial, scale.ring)]
+    found = [each for each in seen if each is not None]
+    if not found:
         return _refused("no_needle", dial)
-    _, pivoted, ring, pick = best
-    return _reading(dial, pivoted, ring, scale, pick)
+    best = max(found, key=lambda each: each.goodness)
+    return _reading(dial, best, scale)
 
 
 def _scale(image: ImageRGB, dial: Dial, read_text: TextReader) -> _Scale | None:
     """Numbers as they stand, then along the ring, then the dial turned: until a ring is found."""
+    lean = Lean.of(dial)
     best: _Scale | None = None
     for turn_deg in TURNS_DEG:
         texts = upright_texts(image, dial, read_text, turn_deg)
         if len(texts) < FEWEST_TEXTS:
             break
-        found = _ring_in(texts)
+        found = _ring_in(texts, lean, turn_deg)
         if turn_deg == 0.0 and (found is None or len(found.ring.numbers) < PLENTY_NUMBERS):
-            found = _ring_in([*texts, *ring_texts(image, dial, read_text)])
+            found = _ring_in([*texts, *ring_texts(image, dial, read_text)], lean, None)
         if found and (best is None or len(found.ring.numbers) > len(best.ring.numbers)):
             best = found
         enough = ENOUGH_NUMBERS if turn_deg in TURNS_DEG[:2] else FEW_NUMBERS
@@ -117,7 +136,7 @@ def _scale(image: ImageRGB, dial: Dial, read_text: TextReader) -> _Scale | None:
     return best
 
 
-def _ring_in(texts: Sequence[Text]) -> _Scale | None:
+def _ring_in(texts: Sequence[Text], lean: Lean, up_deg: float | None) -> _Scale | None:
     numbers: list[Number] = []
     for text in texts:
         value = number_in(text)
@@ -127,50 +146,57 @@ def _ring_in(texts: Sequence[Text]) -> _Scale | None:
         ):
             continue
         numbers.append(Number(value, text.x_px, text.y_px, text.score))
-    rings = find_rings(numbers)
+    rings = find_rings(numbers, lean)
     if not rings:
         return None
-    return _Scale(rings[0], units_in(texts), rings[1] if len(rings) > 1 else None)
+    return _Scale(rings[0], units_in(texts), rings[1] if len(rings) > 1 else None, up_deg)
 
 
-def _needle(
-    image: ImageRGB, rim: Dial, start: Dial, ring: Ring
-) -> tuple[float, Dial, Ring, Pick] | None:
-    """(goodness, dial about the pivot, ring about it, needle), the pivot on the needle's line."""
-    dial = start
-    pick = _pick(image, rim, dial, ring)
-    for _ in range(2):
+def _starts(image: ImageRGB, rim: Dial, ring: Ring) -> list[PointXY]:
+    """Where the pivot may be, in the rim's plane: by the numbers, the rim, and the hub."""
+    return [ring.pivot, (0.0, 0.0), rim.to_unit(*find_pivot(image, rim).center)]
+
+
+def _needle(image: ImageRGB, rim: Dial, start: PointXY, ring: Ring) -> _Seen | None:
+    """The needle and the ring about a pivot on its line, searched from a first place."""
+    lean, pivot = Lean.of(rim), start
+    seen: _Seen | None = None
+    for _ in range(LOOKS):
+        dial = dial_about(rim, pivot)
+        about = ring if seen is None else seen.ring
+        pick = _pick(image, dial, about)
         if pick is None:
-            return None
-        foot = pick.needle.foot
-        if not SETTLED < math.hypot(*foot) < FARTHEST_PIVOT or pick.needle.sigma_deg > 1.0:
+            return seen
+        sighting = _sighting(rim, dial, pick.needle)
+        fitted = fit_ring(ring.numbers, lean, sighting)
+        seen = _Seen(dial, fitted, pick)
+        if math.dist(fitted.pivot, pivot) < SETTLED:
             break
-        dial = dial.recentred(*dial.to_image(*foot))
-        pick = _pick(image, rim, dial, ring)
-    if pick is None:
+        pivot = fitted.pivot
+    return seen
+
+
+def _sighting(rim: Dial, dial: Dial, needle: Needle) -> Sighting | None:
+    """The needle's line in the rim's plane; None where it is no sharp line near the pivot."""
+    if needle.sigma_deg > COARSE_DEG or needle.miss > FARTHEST_PIVOT:
         return None
-    along = unit_vector(pick.needle.direction_deg)
-    ring = centred_ring(_shifted(ring, rim.to_unit(*dial.center)), along)
-    goodness = pick.needle.length - 0.5 * pick.needle.sigma_deg - 3.0 * pick.needle.miss
-    return goodness, dial, ring, pick
+    x, y = unit_vector(needle.direction_deg)
+    foot_x, foot_y = needle.foot
+    near = rim.to_unit(*dial.to_image(foot_x, foot_y))
+    far = rim.to_unit(*dial.to_image(foot_x + x, foot_y + y))
+    return Sighting(near, (far[0] - near[0], far[1] - near[1]))
 
 
-def _pick(image: ImageRGB, rim: Dial, dial: Dial, ring: Ring) -> Pick | None:
+def _pick(image: ImageRGB, dial: Dial, ring: Ring) -> Pick | None:
     """The needle about a pivot, among those that point into the scale or a little beyond."""
     outer = min(0.97, ring.radius + 0.25)
     needles = find_needles(unroll(image, dial), outer=outer, shortest=SHORTEST_NEEDLE)
-    about = centred_ring(_shifted(ring, rim.to_unit(*dial.center)), None)
-    most_deg = BEYOND_NUMBERS_DEG + _step_deg(about)
-    return choose([n for n in needles if about.beyond_deg(n.angle_deg) < most_deg])
+    most_deg = BEYOND_NUMBERS_DEG + _step_deg(ring)
+    return choose([n for n in needles if ring.beyond_deg(n.angle_deg) < most_deg])
 
 
-def _shifted(ring: Ring, offset: tuple[float, float]) -> Ring:
-    """The same numbers in the plane whose origin is `offset`."""
-    numbers = [Number(n.value, n.x - offset[0], n.y - offset[1], n.score) for n in ring.numbers]
-    return fit_ring(numbers)
-
-
-def _reading(rim: Dial, dial: Dial, ring: Ring, scale: _Scale, pick: Pick) -> GaugeReading:
+def _reading(rim: Dial, seen: _Seen, scale: _Scale) -> GaugeReading:
+    dial, ring, pick = seen.dial, seen.ring, seen.pick
     angle_deg = pick.needle.direction_deg
     value = ring.value(angle_deg)
     other = None if pick.other is None else ring.value(pick.other.direction_deg)
@@ -236,7 +262,7 @@ def _sigma(ring: Ring, needle: Needle) -> float:
 
 def _geometry(rim: Dial, dial: Dial, ring: Ring, needle: Needle) -> Geometry:
     x, y = unit_vector(needle.angle_deg)
-    places = [dial.to_image(number.x, number.y) for number in ring.numbers]
+    places = [rim.to_image(number.x, number.y) for number in ring.numbers]
     return Geometry(
         center=dial.center,
         needle_tip=dial.to_image(needle.length * x, needle.length * y),

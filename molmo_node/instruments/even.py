@@ -9,8 +9,10 @@ import numpy as np
 from molmo_node.instruments.perspective import FARTHEST, Lean, PointXY, turned_back
 from molmo_node.instruments.pixels import Floats
 
-NUMBER_SIGMA_DEG = 1.2
-"""Printed numbers stand so far from their marks, and are found so exactly."""
+NUMBER_SIGMA = 0.018
+"""So far from their marks, in radii, printed numbers stand and are found."""
+LOOSE_DEG = 1.5
+"""A number further than this from the line weighs less."""
 RADIUS_SIGMA = 0.04
 """Wide numbers stand a little further in or out than narrow ones."""
 SLOPE_SIGMA = 0.05
@@ -42,14 +44,14 @@ class EvenScale:
     Attributes:
         base_deg: direction of the first number as the line has it.
         deg_per_unit: along the clock; negative where values rise the other way round.
-        rms_deg: how far the numbers are from the line.
+        off_deg: how far each number is from the line, along the clock.
         radius: mean distance of the numbers from the pivot.
     """
 
     pivot: PointXY
     base_deg: float
     deg_per_unit: float
-    rms_deg: float
+    off_deg: tuple[float, ...]
     radius: float
 
 
@@ -72,17 +74,18 @@ def even_scale(
         best = grid[int(np.argmin(_costs(places, values, grid, lean, sighting)))]
     line, off_deg, radii = _lines(places, values, best[None])
     base_deg, deg_per_unit = (float(number) for number in line[0])
-    rms_deg = float(np.sqrt(np.mean(off_deg**2)))
     pivot = (float(best[0]), float(best[1]))
-    return EvenScale(pivot, base_deg % 360.0, deg_per_unit, rms_deg, float(radii.mean()))
+    off = tuple(float(degrees) for degrees in off_deg[0])
+    return EvenScale(pivot, base_deg % 360.0, deg_per_unit, off, float(radii.mean()))
 
 
 def _costs(
     places: Floats, values: Floats, pivots: Floats, lean: Lean, sighting: Sighting | None
 ) -> Floats:
     """Chi square of each pivot: evenness, roundness, and how likely its place is."""
-    _, off_deg, _ = _lines(places, values, pivots)
-    total = _robust(off_deg / NUMBER_SIGMA_DEG).sum(axis=1) + lean.cost(pivots)
+    _, off_deg, radii = _lines(places, values, pivots)
+    off = np.radians(off_deg) * radii.mean(axis=1, keepdims=True)
+    total = _robust(off / NUMBER_SIGMA).sum(axis=1) + lean.cost(pivots)
     total += _roundness(turned_back(places, pivots))
     if sighting is not None:
         total += (sighting.distance(pivots) / LINE_SIGMA) ** 2
@@ -113,7 +116,7 @@ def _lines(places: Floats, values: Floats, pivots: Floats) -> tuple[Floats, Floa
         slope /= (weights * away**2).sum(axis=1)
         base = mean_y - slope * mean_x
         off = turns - base[:, None] - slope[:, None] * x
-        weights = 1.0 / np.sqrt(1.0 + (off / NUMBER_SIGMA_DEG) ** 2)
+        weights = 1.0 / np.sqrt(1.0 + (off / LOOSE_DEG) ** 2)
     slope = np.where(np.abs(slope) < 1e-9, 1e-9, slope)
     return np.column_stack([base, slope]), off, np.hypot(seen[..., 0], seen[..., 1])
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from molmo_node.instruments.angles import apart_deg, clockwise_deg, signed_deg
-from molmo_node.instruments.even import Sighting, even_scale
+from molmo_node.instruments.even import NUMBER_SIGMA, Sighting, even_scale
 from molmo_node.instruments.perspective import Lean, PointXY, turned_back
 
 INNERMOST, OUTERMOST = 0.28, 1.08
@@ -24,6 +25,11 @@ UNEVEN_COST = 0.1
 CLOCK_HOURS = range(1, 13)
 HOUR_DEG = 30.0
 UPRIGHT_DEG = 25.0
+MOST_NUMBERS = 24
+NARROWEST_FIRST = 0.6
+NEXT_TO = 0.1
+SAME_VALUE, MISREAD = 0.01, 0.2
+"""In steps: off by less is the same number, by up to a fifth is it misread in one digit."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,12 @@ class Ring:
         base_deg: direction at which the line through the numbers has the value `base_value`.
         units_per_deg: along the clock; negative where values rise the other way round.
         numbers: those that fit.
-        rms_deg: how far they are from the line.
+        off_deg: how far each of them is from the line, along the clock.
+        sigma_deg: how exactly their places are known.
         radius: mean distance from the pivot.
+        zero: a printed 0 that stands nearer to the lowest number than an even scale has it, as
+            on gauges whose needle rests on a pin.
+        zero_deg: its direction.
     """
 
     pivot: PointXY
@@ -54,8 +64,11 @@ class Ring:
     base_value: float
     units_per_deg: float
     numbers: tuple[Number, ...]
-    rms_deg: float
+    off_deg: tuple[float, ...]
+    sigma_deg: float
     radius: float
+    zero: Number | None = None
+    zero_deg: float = 0.0
 
     @property
     def low(self) -> float:
@@ -85,16 +98,100 @@ class Ring:
         twelve_deg = self.base_deg - self.base_value * HOUR_DEG
         return up_deg is None or self.high >= 11 or apart_deg(twelve_deg, up_deg) < UPRIGHT_DEG
 
+    @property
+    def rms_deg(self) -> float:
+        """How far the numbers are from the even scale."""
+        return float(np.sqrt(np.mean(np.square(self.off_deg))))
+
+    @property
+    def step(self) -> float:
+        """What most neighbouring numbers of the printed scale differ by."""
+        return printed_step([number.value for number in self.numbers])
+
+    def printed_values(self) -> list[float]:
+        """The values from `low` to `high` that have a number, read or not."""
+        step = self.step
+        count = round((self.high - self.low) / step) + 1 if step > 0 else 0
+        if not len(self.numbers) <= count <= MOST_NUMBERS:
+            return [number.value for number in self.numbers]
+        return [round(self.low + step * index, 9) for index in range(count)]
+
+    @property
+    def zero_or_low(self) -> float:
+        """Where the printed scale begins: at 0 where that fits on the dial, else `low`."""
+        reaches = self.low > 0 and self.high / abs(self.units_per_deg) < MOST_SPAN_DEG
+        return 0.0 if reaches else self.low
+
     def value(self, angle_deg: float) -> float:
-        """What a needle in this direction shows; the cut is opposite the scale's middle."""
+        """What a needle in this direction shows; the cut is opposite the scale's middle.
+
+        A scale whose numbers are less even than their places are exact is no even scale: the
+        value is taken between its neighbours (as far as the numbers can be believed).
+        """
         middle = (self.low + self.high) / 2
-        middle_deg = self.base_deg + (middle - self.base_value) / self.units_per_deg
-        return middle + self.units_per_deg * signed_deg(angle_deg - middle_deg)
+        turn_deg = signed_deg(angle_deg - self.angle_deg(middle))
+        even = middle + self.units_per_deg * turn_deg
+        believed = self.rms_deg**2 / (self.rms_deg**2 + self.sigma_deg**2)
+        off_deg = np.interp(even, [number.value for number in self.numbers], self.off_deg)
+        if self.zero is not None and even < self.low:
+            low_deg = self.angle_deg(self.low) + believed * self.off_deg[0]
+            width_deg = signed_deg(low_deg - self.zero_deg)
+            return self.low * signed_deg(angle_deg - self.zero_deg) / width_deg
+        return even - self.units_per_deg * believed * float(off_deg)
+
+    def angle_deg(self, value: float) -> float:
+        """The direction of a value."""
+        return self.base_deg + (value - self.base_value) / self.units_per_deg
+
+    def is_between(self, angle_deg: float) -> bool:
+        """The direction lies between numbers that were read, or a little beyond the last."""
+        value, slack = self.value(angle_deg), NEXT_TO * self.step
+        low = 0.0 if self.zero is not None else self.low
+        return low - slack <= value <= self.high + slack
 
     def beyond_deg(self, angle_deg: float) -> float:
-        """Degrees by which a direction lies outside the numbers; 0 between them."""
+        """Degrees by which a direction lies outside the printed scale; 0 on it."""
         value = self.value(angle_deg)
-        return max(0.0, self.low - value, value - self.high) / abs(self.units_per_deg)
+        return max(0.0, self.zero_or_low - value, value - self.high) / abs(self.units_per_deg)
+
+
+def printed_step(values: Sequence[float]) -> float:
+    """The largest step of which nearly all numbers are multiples, counted from the first fitting.
+
+    One in five, at least one of four or more, may be misread. 0 where there is no such step.
+    """
+    ordered = sorted(values)
+    most_wrong = max(1, len(ordered) // 5) if len(ordered) > FEWEST else 0
+    steps = sorted({round(b - a, 9) for a, b in pairwise(ordered)}, reverse=True)
+    for step in steps:
+        for base in ordered[: most_wrong + 1]:
+            wrong = sum(_off_step(value, base, step) > SAME_VALUE for value in ordered)
+            if wrong <= most_wrong:
+                return step
+    return 0.0
+
+
+def _off_step(value: float, base: float, step: float) -> float:
+    """How far a value is from a multiple of the step, in steps."""
+    steps = (value - base) / step
+    return abs(steps - round(steps))
+
+
+def stepped(numbers: Sequence[Number]) -> list[Number]:
+    """The numbers with a misread one, 608 among 400, 800 and 1000, put right or left out."""
+    step = printed_step([number.value for number in numbers])
+    if step <= 0:
+        return list(numbers)
+    base = max(
+        (number.value for number in numbers),
+        key=lambda value: sum(_off_step(n.value, value, step) <= SAME_VALUE for n in numbers),
+    )
+    kept: dict[float, Number] = {}
+    for number in numbers:
+        value = round(base + step * round((number.value - base) / step), 9)
+        if _off_step(number.value, base, step) < MISREAD:
+            kept.setdefault(value, replace(number, value=value))
+    return list(kept.values())
 
 
 def find_rings(numbers: Sequence[Number], lean: Lean = Lean(), most: int = 2) -> list[Ring]:
@@ -125,7 +222,28 @@ def _best_ring(numbers: Sequence[Number], lean: Lean) -> Ring | None:
         rating = found[0] - UNEVEN_COST * float(lean.cost(guess[None])[0])
         if best is None or rating > best[0]:
             best = (rating, found[1])
-    return None if best is None else fit_ring(best[1], lean)
+    if best is None:
+        return None
+    ring = fit_ring(stepped(best[1]), lean)
+    zero = _near_zero(ring, numbers)
+    return ring if zero is None else fit_ring(ring.numbers, lean, zero=zero)
+
+
+def _near_zero(ring: Ring, numbers: Sequence[Number]) -> Number | None:
+    """A printed 0 on the ring that stands too near to the lowest number for an even scale."""
+    if not 0 < ring.low <= 1.01 * ring.step:
+        return None
+    expected_deg = ring.low / ring.units_per_deg
+    for number in numbers:
+        if number.value != 0:
+            continue
+        zero_deg = _direction_deg(number, ring.pivot)
+        turn_deg = signed_deg(ring.angle_deg(ring.low) - zero_deg)
+        reach = math.dist((number.x, number.y), ring.pivot)
+        is_on_ring = abs(reach - ring.radius) < SAME_RING
+        if is_on_ring and NARROWEST_FIRST < turn_deg / expected_deg < 1.0:
+            return number
+    return None
 
 
 def _best_fitting(
@@ -195,12 +313,18 @@ def _rating(fitting: Sequence[_Fitting]) -> float:
 
 
 def fit_ring(
-    numbers: Sequence[Number], lean: Lean = Lean(), sighting: Sighting | None = None
+    numbers: Sequence[Number],
+    lean: Lean = Lean(),
+    sighting: Sighting | None = None,
+    sigma: float = NUMBER_SIGMA,
+    zero: Number | None = None,
 ) -> Ring:
     """The ring about the pivot that makes its scale most even.
 
     Args:
         sighting: the needle's line, which passes through the pivot, where it is known.
+        sigma: how exactly the numbers' places are known, in radii.
+        zero: a printed 0 that does not stand on the even scale.
     """
     ordered = tuple(sorted(numbers, key=lambda number: number.value))
     places = np.array([(number.x, number.y) for number in ordered])
@@ -211,6 +335,15 @@ def fit_ring(
         base_value=ordered[0].value,
         units_per_deg=1.0 / fit.deg_per_unit,
         numbers=ordered,
-        rms_deg=fit.rms_deg,
+        off_deg=fit.off_deg,
+        sigma_deg=math.degrees(sigma / fit.radius),
         radius=fit.radius,
+        zero=zero,
+        zero_deg=0.0 if zero is None else _direction_deg(zero, fit.pivot),
     )
+
+
+def _direction_deg(number: Number, pivot: PointXY) -> float:
+    """Of a number from the pivot, once the dial is turned back."""
+    place = turned_back(np.array([(number.x, number.y)]), np.array([pivot]))[0, 0]
+    return clockwise_deg(float(place[0]), float(place[1]))

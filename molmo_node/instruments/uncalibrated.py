@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from molmo_node.instruments.angles import unit_vector
 from molmo_node.instruments.dial import Dial
@@ -20,6 +22,7 @@ from molmo_node.instruments.polar import unroll
 from molmo_node.instruments.ring import Number, Ring, find_rings, fit_ring
 from molmo_node.instruments.spread import ring_texts, upright_texts
 from molmo_node.instruments.texts import Text, TextReader, number_in, unit_of_ring, units_in
+from molmo_node.instruments.ticks import find_comb
 from molmo_node.messages import GaugeReading, Geometry, Reason, Vote
 
 MOST_DIALS = 3
@@ -39,6 +42,9 @@ FARTHEST_PIVOT = 0.16
 SETTLED = 0.003
 COARSE_DEG = 1.0
 LOOKS = 4
+TICK_SIGMA = 0.005
+BEYOND_READ = 0.8
+"""Confidence in a value that lies outside the numbers that were read."""
 LEAST_CONFIDENCE = 0.45
 PIVOT_SIGMA = 0.01
 
@@ -51,6 +57,11 @@ class _Scale:
     units: tuple[str, ...]
     other: Ring | None
     up_deg: float | None
+
+    def swapped(self) -> _Scale:
+        """The same dial, to be read on the other ring."""
+        assert self.other is not None
+        return replace(self, ring=self.other, other=self.ring)
 
 
 @dataclass(frozen=True)
@@ -109,12 +120,26 @@ def _read_one(image: ImageRGB, dial: Dial, read_text: TextReader | None) -> Gaug
         return _refused("scale_unread", dial)
     if scale.ring.is_clock(scale.up_deg):
         return _refused("no_dial", dial)
-    seen = [_needle(image, dial, start, scale.ring) for start in _starts(image, dial, scale.ring)]
+    seen = _best_seen(image, dial, scale.ring)
+    if seen is None:
+        return _refused("no_needle", dial)
+    reading = _reading(dial, seen, scale)
+    if scale.other is None or seen.ring.is_between(seen.pick.needle.direction_deg):
+        return reading
+    again = _best_seen(image, dial, scale.other)
+    if again is None or not again.ring.is_between(again.pick.needle.direction_deg):
+        return reading
+    other = _reading(dial, again, scale.swapped())
+    return other if other.confidence > BEYOND_READ * reading.confidence else reading
+
+
+def _best_seen(image: ImageRGB, dial: Dial, ring: Ring) -> _Seen | None:
+    """The needle about the likeliest pivot, and the ring on its ticks."""
+    seen = [_needle(image, dial, start, ring) for start in _starts(image, dial, ring)]
     found = [each for each in seen if each is not None]
     if not found:
-        return _refused("no_needle", dial)
-    best = max(found, key=lambda each: each.goodness)
-    return _reading(dial, best, scale)
+        return None
+    return _on_ticks(image, dial, max(found, key=lambda each: each.goodness))
 
 
 def _scale(image: ImageRGB, dial: Dial, read_text: TextReader) -> _Scale | None:
@@ -168,12 +193,37 @@ def _needle(image: ImageRGB, rim: Dial, start: PointXY, ring: Ring) -> _Seen | N
         if pick is None:
             return seen
         sighting = _sighting(rim, dial, pick.needle)
-        fitted = fit_ring(ring.numbers, lean, sighting)
+        fitted = fit_ring(ring.numbers, lean, sighting, zero=ring.zero)
         seen = _Seen(dial, fitted, pick)
         if math.dist(fitted.pivot, pivot) < SETTLED:
             break
         pivot = fitted.pivot
     return seen
+
+
+def _on_ticks(image: ImageRGB, rim: Dial, seen: _Seen) -> _Seen:
+    """The ring through the marks beside its numbers, read or not, where they are seen."""
+    ring, dial = seen.ring, seen.dial
+    values = ring.printed_values()
+    read = {number.value for number in ring.numbers}
+    even = [ring.angle_deg(value) for value in values]
+    as_read = [ring.angle_deg(value) + float(off) for value, off in zip(values, np.interp(values, [n.value for n in ring.numbers], ring.off_deg), strict=True)]
+    comb = find_comb(unroll(image, dial), (even, as_read), ring.radius, seen.pick.needle)
+    if comb is None:
+        return seen
+    marked = [
+        _number_at(rim, dial, value, angle_deg, ring.radius)
+        for value, angle_deg, is_seen in zip(values, comb.angles_deg, comb.is_seen, strict=True)
+        if is_seen or value in read
+    ]
+    sighting = _sighting(rim, dial, seen.pick.needle)
+    return replace(seen, ring=fit_ring(marked, Lean.of(rim), sighting, TICK_SIGMA, ring.zero))
+
+
+def _number_at(rim: Dial, dial: Dial, value: float, angle_deg: float, reach: float) -> Number:
+    """A number where its mark is, in the rim's plane."""
+    x, y = unit_vector(angle_deg)
+    return Number(value, *rim.to_unit(*dial.to_image(reach * x, reach * y)), 1.0)
 
 
 def _sighting(rim: Dial, dial: Dial, needle: Needle) -> Sighting | None:
@@ -229,11 +279,13 @@ def _high_of(other: Ring | None, ring: Ring) -> float | None:
 
 def _confidence(ring: Ring, pick: Pick) -> float:
     """0..1: enough numbers on an even scale, a straight long needle, one clear tip."""
-    enough = min(1.0, (len(ring.numbers) - 1) / 4)
+    count = len(ring.numbers) + (ring.zero is not None)
+    enough = min(1.0, (count - 1) / 4)
     even = math.exp(-ring.rms_deg / 5.0)
     straight = math.exp(-((pick.needle.sigma_deg / 2.0) ** 2))
     long = min(1.0, pick.needle.length / 0.55)
-    return enough * even * straight * long * pick.clearness
+    between = 1.0 if ring.is_between(pick.needle.direction_deg) else BEYOND_READ
+    return enough * even * straight * long * pick.clearness * between
 
 
 def _doubt(ring: Ring, pick: Pick, confidence: float) -> Reason | None:

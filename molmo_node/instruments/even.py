@@ -127,7 +127,9 @@ def _unwrapped(angles_deg: Floats) -> Floats:
     backwards = steps - 360.0
     is_forward = steps.sum(axis=1) <= -backwards.sum(axis=1)
     chosen = np.where(is_forward[:, None], steps, backwards)
-    return np.concatenate([angles_deg[:, :1], angles_deg[:, :1] + np.cumsum(chosen, axis=1)], axis=1)
+    return np.concatenate(
+        [angles_deg[:, :1], angles_deg[:, :1] + np.cumsum(chosen, axis=1)], axis=1
+    )
 
 
 def _roundness(seen: Floats) -> Floats:

@@ -57,12 +57,20 @@ class Lean:
         along = np.array(self.along)
         across = np.array([-along[1], along[0]])
         sigma_along, sigma_across = self.sigmas
-        return (places @ along / sigma_along) ** 2 + (places @ across / sigma_across) ** 2
+        far = (places @ along / sigma_along) ** 2 + (places @ across / sigma_across) ** 2
+        return np.asarray(far)
 
     def guesses(self) -> list[PointXY]:
         """The rim's middle, and a few places to either side along the lean."""
         reach = self.sigmas[0]
-        return [(s * reach * self.along[0], s * reach * self.along[1]) for s in (0, 0.7, -0.7, 1.4, -1.4)]
+        return [
+            (s * reach * self.along[0], s * reach * self.along[1])
+            for s in (0, 0.7, -0.7, 1.4, -1.4)
+        ]
+
+
+FRONTAL = Lean()
+"""A dial seen from the front."""
 
 
 def turned_back(points: Floats, pivots: Floats) -> Floats:

@@ -1,45 +1,24 @@
-"""A scale from printed numbers: which of them lie on one ring and rise evenly with the angle."""
+"""A scale of printed numbers about a pivot: from a needle's direction to a value."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 
 import numpy as np
 
 from molmo_node.instruments.angles import apart_deg, clockwise_deg, signed_deg
 from molmo_node.instruments.even import NUMBER_SIGMA, Sighting, even_scale
-from molmo_node.instruments.perspective import Lean, PointXY, turned_back
+from molmo_node.instruments.perspective import FRONTAL, Lean, PointXY, turned_back
+from molmo_node.instruments.printed import Number, printed_step
 
-INNERMOST, OUTERMOST = 0.28, 1.08
-SAME_RING = 0.16
-NEAREST_DEG, FARTHEST_DEG = 12.0, 320.0
-OFF_LINE_DEG = 6.0
-APART_DEG = 5.0
-"""Printed numbers are further apart; nearer ones are one number read twice."""
 MOST_SPAN_DEG = 335.0
-FEWEST = 3
-UNEVEN_COST = 0.1
+MOST_NUMBERS = 24
+NEXT_TO = 0.1
 CLOCK_HOURS = range(1, 13)
 HOUR_DEG = 30.0
 UPRIGHT_DEG = 25.0
-MOST_NUMBERS = 24
-NARROWEST_FIRST = 0.6
-NEXT_TO = 0.1
-SAME_VALUE, MISREAD = 0.01, 0.2
-"""In steps: off by less is the same number, by up to a fifth is it misread in one digit."""
-
-
-@dataclass(frozen=True)
-class Number:
-    """A printed number in the plane of the rectified dial; x right, y down, in radii."""
-
-    value: float
-    x: float
-    y: float
-    score: float
 
 
 @dataclass(frozen=True)
@@ -104,6 +83,11 @@ class Ring:
         return float(np.sqrt(np.mean(np.square(self.off_deg))))
 
     @property
+    def step_deg(self) -> float:
+        """Degrees between neighbouring numbers that were read."""
+        return self.span_deg / max(1, len(self.numbers) - 1)
+
+    @property
     def step(self) -> float:
         """What most neighbouring numbers of the printed scale differ by."""
         return printed_step([number.value for number in self.numbers])
@@ -155,166 +139,9 @@ class Ring:
         return max(0.0, self.zero_or_low - value, value - self.high) / abs(self.units_per_deg)
 
 
-def printed_step(values: Sequence[float]) -> float:
-    """The largest step of which nearly all numbers are multiples, counted from the first fitting.
-
-    One in five, at least one of four or more, may be misread. 0 where there is no such step.
-    """
-    ordered = sorted(values)
-    most_wrong = max(1, len(ordered) // 5) if len(ordered) > FEWEST else 0
-    steps = sorted({round(b - a, 9) for a, b in pairwise(ordered)}, reverse=True)
-    for step in steps:
-        for base in ordered[: most_wrong + 1]:
-            wrong = sum(_off_step(value, base, step) > SAME_VALUE for value in ordered)
-            if wrong <= most_wrong:
-                return step
-    return 0.0
-
-
-def _off_step(value: float, base: float, step: float) -> float:
-    """How far a value is from a multiple of the step, in steps."""
-    steps = (value - base) / step
-    return abs(steps - round(steps))
-
-
-def stepped(numbers: Sequence[Number]) -> list[Number]:
-    """The numbers with a misread one, 608 among 400, 800 and 1000, put right or left out."""
-    step = printed_step([number.value for number in numbers])
-    if step <= 0:
-        return list(numbers)
-    base = max(
-        (number.value for number in numbers),
-        key=lambda value: sum(_off_step(n.value, value, step) <= SAME_VALUE for n in numbers),
-    )
-    kept: dict[float, Number] = {}
-    for number in numbers:
-        value = round(base + step * round((number.value - base) / step), 9)
-        if _off_step(number.value, base, step) < MISREAD:
-            kept.setdefault(value, replace(number, value=value))
-    return list(kept.values())
-
-
-def find_rings(numbers: Sequence[Number], lean: Lean = Lean(), most: int = 2) -> list[Ring]:
-    """Rings of three or more numbers, the best first, no number twice.
-
-    Args:
-        lean: how the dial is seen; numbers that are uneven about the rim's middle are tried
-            about other places for the pivot.
-    """
-    left = list(numbers)
-    rings: list[Ring] = []
-    while len(rings) < most and (ring := _best_ring(left, lean)) is not None:
-        rings.append(ring)
-        left = [number for number in left if number not in ring.numbers]
-    return rings
-
-
-def _best_ring(numbers: Sequence[Number], lean: Lean) -> Ring | None:
-    if len(numbers) < FEWEST:
-        return None
-    guesses = np.array(lean.guesses())
-    places = turned_back(np.array([(number.x, number.y) for number in numbers]), guesses)
-    best: tuple[float, list[Number]] | None = None
-    for guess, seen in zip(guesses, places, strict=True):
-        found = _best_fitting(numbers, [(float(x), float(y)) for x, y in seen])
-        if found is None:
-            continue
-        rating = found[0] - UNEVEN_COST * float(lean.cost(guess[None])[0])
-        if best is None or rating > best[0]:
-            best = (rating, found[1])
-    if best is None:
-        return None
-    ring = fit_ring(stepped(best[1]), lean)
-    zero = _near_zero(ring, numbers)
-    return ring if zero is None else fit_ring(ring.numbers, lean, zero=zero)
-
-
-def _near_zero(ring: Ring, numbers: Sequence[Number]) -> Number | None:
-    """A printed 0 on the ring that stands too near to the lowest number for an even scale."""
-    if not 0 < ring.low <= 1.01 * ring.step:
-        return None
-    expected_deg = ring.low / ring.units_per_deg
-    for number in numbers:
-        if number.value != 0:
-            continue
-        zero_deg = _direction_deg(number, ring.pivot)
-        turn_deg = signed_deg(ring.angle_deg(ring.low) - zero_deg)
-        reach = math.dist((number.x, number.y), ring.pivot)
-        is_on_ring = abs(reach - ring.radius) < SAME_RING
-        if is_on_ring and NARROWEST_FIRST < turn_deg / expected_deg < 1.0:
-            return number
-    return None
-
-
-def _best_fitting(
-    numbers: Sequence[Number], places: Sequence[PointXY]
-) -> tuple[float, list[Number]] | None:
-    """The best even scale among numbers that stand at these places about the pivot."""
-    polar = [
-        (number, clockwise_deg(x, y), math.hypot(x, y))
-        for number, (x, y) in zip(numbers, places, strict=True)
-        if INNERMOST < math.hypot(x, y) < OUTERMOST
-    ]
-    best: tuple[float, list[Number]] | None = None
-    for first, first_deg, first_radius in polar:
-        for second, second_deg, second_radius in polar:
-            turn_deg = (second_deg - first_deg) % 360.0
-            is_near = abs(first_radius - second_radius) <= SAME_RING
-            if first.value == second.value or not is_near:
-                continue
-            if not NEAREST_DEG < turn_deg < FARTHEST_DEG:
-                continue
-            slope = (second.value - first.value) / turn_deg
-            fitting = _fitting(polar, first.value, first_deg, first_radius, slope)
-            if len(fitting) < FEWEST:
-                continue
-            rating = _rating(fitting)
-            if best is None or rating > best[0]:
-                best = (rating, [number for number, _, _, _ in fitting])
-    return best
-
-
-_Placed = tuple[Number, float, float]
-_Fitting = tuple[Number, float, float, float]
-
-
-def _fitting(
-    polar: Sequence[_Placed], value: float, base_deg: float, radius: float, slope: float
-) -> list[_Fitting]:
-    """(number, turn, radius, degrees off the line) of those on it; each value and place once."""
-    near: list[tuple[float, Number, float, float]] = []
-    for number, angle_deg, number_radius in polar:
-        if abs(number_radius - radius) > SAME_RING:
-            continue
-        wanted_deg = (number.value - value) / slope
-        off_deg = abs(signed_deg(angle_deg - base_deg - wanted_deg))
-        if off_deg <= OFF_LINE_DEG and abs(wanted_deg) <= MOST_SPAN_DEG:
-            near.append((off_deg, number, wanted_deg, number_radius))
-    kept: list[_Fitting] = []
-    for off_deg, number, wanted_deg, number_radius in sorted(near, key=lambda entry: entry[0]):
-        if all(
-            number.value != other.value and abs(wanted_deg - turn_deg) > APART_DEG
-            for other, turn_deg, _, _ in kept
-        ):
-            kept.append((number, wanted_deg, number_radius, off_deg))
-    turns = [turn_deg for _, turn_deg, _, _ in kept]
-    if turns and max(turns) - min(turns) > MOST_SPAN_DEG:
-        return []
-    return kept
-
-
-def _rating(fitting: Sequence[_Fitting]) -> float:
-    """More and surer numbers, further out, more evenly, over more of the turn."""
-    turns = [turn for _, turn, _, _ in fitting]
-    scores = sum(number.score for number, _, _, _ in fitting)
-    radius = sum(radius for _, _, radius, _ in fitting) / len(fitting)
-    uneven = sum((off_deg / OFF_LINE_DEG) ** 2 for _, _, _, off_deg in fitting)
-    return scores + 0.15 * radius + (max(turns) - min(turns)) / 2000.0 - UNEVEN_COST * uneven
-
-
 def fit_ring(
     numbers: Sequence[Number],
-    lean: Lean = Lean(),
+    lean: Lean = FRONTAL,
     sighting: Sighting | None = None,
     sigma: float = NUMBER_SIGMA,
     zero: Number | None = None,
@@ -339,11 +166,11 @@ def fit_ring(
         sigma_deg=math.degrees(sigma / fit.radius),
         radius=fit.radius,
         zero=zero,
-        zero_deg=0.0 if zero is None else _direction_deg(zero, fit.pivot),
+        zero_deg=0.0 if zero is None else direction_deg(zero, fit.pivot),
     )
 
 
-def _direction_deg(number: Number, pivot: PointXY) -> float:
+def direction_deg(number: Number, pivot: PointXY) -> float:
     """Of a number from the pivot, once the dial is turned back."""
     place = turned_back(np.array([(number.x, number.y)]), np.array([pivot]))[0, 0]
     return clockwise_deg(float(place[0]), float(place[1]))

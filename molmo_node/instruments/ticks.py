@@ -77,7 +77,9 @@ def find_comb(
     is_seen = tuple(tooth is not None for tooth in teeth)
     if sum(is_seen) < FEWEST_TEETH:
         return None
-    angles = (tooth if tooth is not None else float(a) for tooth, a in zip(teeth, laid, strict=True))
+    angles = (
+        tooth if tooth is not None else float(a) for tooth, a in zip(teeth, laid, strict=True)
+    )
     return Comb(tuple(angles), is_seen, response)
 
 

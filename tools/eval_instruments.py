@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from molmo_node.instruments import draw_reading, read_clocks, read_gauges
 from molmo_node.instruments.pixels import ImageRGB
-from tools.instrument_sets import Row, folder_rows, load, synthetic_rows
+from tools.instrument_sets import Eyes, Row, folder_rows, load, synthetic_rows
 
 GROSS = {"%FS": 10.0, "min": 10.0}
 RIGHT = {"%FS": 2.0, "min": 1.0}
@@ -104,6 +104,15 @@ def sheet(tiles: list[ImageRGB]) -> ImageRGB:
     return np.vstack(rows)
 
 
+def eyes(engine: str | None, weights: Path | None) -> Eyes | None:
+    """The engine that points at gauges, if one was asked for."""
+    if engine is None:
+        return None
+    from molmo_node.models.nano import NanoEngine
+
+    return Eyes(NanoEngine.load(weights) if weights else NanoEngine.load())
+
+
 def without_dials(folder: Path) -> None:
     """Pictures that show no dial: every reading given out is a false one."""
     false = 0
@@ -127,22 +136,31 @@ def main() -> None:
     options.add_argument("--json", type=Path, metavar="FILE")
     options.add_argument("--sheet", type=Path, metavar="FILE")
     options.add_argument("--synthetic", type=int, default=0, metavar="COUNT")
+    options.add_argument(
+        "--first", type=int, default=0, metavar="INDEX", help="for long runs in parts"
+    )
     options.add_argument("--tilts", default="0,20,35", metavar="DEGREES")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--readers", default="calibrated,clock", metavar="NAMES")
+    options.add_argument("--engine", choices=["nano"], help="also read gauges with its points")
+    options.add_argument(
+        "--weights", type=Path, metavar="FILE", help="its weights; default: shipped"
+    )
     options.add_argument("--no-dials", type=Path, metavar="FOLDER")
     chosen = options.parse_args()
     rows: list[Row] = []
     tiles: list[ImageRGB] = []
     if chosen.root:
-        for row, reading, image in folder_rows(chosen.root, chosen.peers):
+        for row, reading, image in folder_rows(
+            chosen.root, chosen.peers, eyes(chosen.engine, chosen.weights)
+        ):
             rows.append(row)
             if reading is not None:
                 tiles.append(draw_reading(image, reading))
     if chosen.synthetic:
         tilts = [float(tilt) for tilt in chosen.tilts.split(",")]
         readers = set(chosen.readers.split(","))
-        rows += synthetic_rows(chosen.synthetic, tilts, chosen.seed, readers)
+        rows += synthetic_rows(chosen.synthetic, tilts, chosen.seed, readers, chosen.first)
     if rows:
         print(table(rows))
     if chosen.json:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from molmo_node.instruments.angles import unit_vector
 from molmo_node.instruments.dial import Dial
 from molmo_node.instruments.find import find_dials
+from molmo_node.instruments.hint import DialHint, hint_on
 from molmo_node.instruments.needle import Needle
 from molmo_node.instruments.ocr import text_reader
 from molmo_node.instruments.perspective import Lean
@@ -55,14 +56,20 @@ class _Scale:
 
 
 def read_gauges(
-    image: ImageRGB, *, read_text: TextReader | None = None, dials: Sequence[Dial] = ()
+    image: ImageRGB,
+    *,
+    read_text: TextReader | None = None,
+    dials: Sequence[Dial] = (),
+    hints: Sequence[DialHint] = (),
 ) -> list[GaugeReading]:
     """Read every gauge in a picture, each on the ring of numbers that was read best.
 
     Args:
         image: ``(H, W, 3) uint8, rgb8``.
         read_text: finds printed text; default: the extra `[ocr]`, if it is installed.
-        dials: where they are, if that is known (from an engine's points); default: looked for.
+        dials: where they are, if that is known; default: looked for.
+        hints: what a model points at. Dials that only it sees are read too; it settles which end
+            of a needle is its tip, and a reading that it agrees with is the surer for it.
 
     Returns:
         One reading for each dial, the surest first. Without numbers there is no value: the
@@ -70,11 +77,12 @@ def read_gauges(
     """
     read_text = read_text or text_reader()
     found = list(dials) or [d for d in find_dials(image, most=MOST_DIALS) if d.score > LEAST_RIM]
+    found += [hint.dial for hint in hints if not any(hint.is_on(dial) for dial in found)]
     readings: list[GaugeReading] = []
     for dial in found:
         if any(_covers(reading, dial) for reading in readings):
             continue
-        readings.append(_read_one(image, dial, read_text))
+        readings.append(_read_one(image, dial, read_text, hint_on(dial, hints)))
     if not readings:
         return [_refused("no_dial", None)]
     told = [reading for reading in readings if reading.reason != "scale_unread"]
@@ -88,7 +96,9 @@ def _covers(reading: GaugeReading, dial: Dial) -> bool:
     return math.dist(reading.geometry.center, dial.center) < 0.4 * dial.radius_px
 
 
-def _read_one(image: ImageRGB, dial: Dial, read_text: TextReader | None) -> GaugeReading:
+def _read_one(
+    image: ImageRGB, dial: Dial, read_text: TextReader | None, hint: DialHint | None
+) -> GaugeReading:
     scale = None if read_text is None else _scale(image, dial, read_text)
     if scale is None:
         return _refused("scale_unread", dial)
@@ -97,13 +107,13 @@ def _read_one(image: ImageRGB, dial: Dial, read_text: TextReader | None) -> Gaug
     seen = best_seen(image, dial, scale.ring)
     if seen is None:
         return _refused("no_needle", dial)
-    reading = _reading(dial, seen, scale)
+    reading = _reading(dial, seen, scale, hint)
     if scale.other is None or seen.ring.is_between(seen.pick.needle.direction_deg):
         return reading
     again = best_seen(image, dial, scale.other)
     if again is None or not again.ring.is_between(again.pick.needle.direction_deg):
         return reading
-    other = _reading(dial, again, scale.swapped())
+    other = _reading(dial, again, scale.swapped(), hint)
     return other if other.confidence > BEYOND_READ * reading.confidence else reading
 
 
@@ -148,12 +158,15 @@ def _ring_in(texts: Sequence[Text], lean: Lean, up_deg: float | None) -> _Scale 
     return _Scale(rings[0], units_in(texts), rings[1] if len(rings) > 1 else None, up_deg)
 
 
-def _reading(rim: Dial, seen: Seen, scale: _Scale) -> GaugeReading:
-    dial, ring, pick = seen.dial, seen.ring, seen.pick
+def _reading(rim: Dial, seen: Seen, scale: _Scale, hint: DialHint | None) -> GaugeReading:
+    dial, ring = seen.dial, seen.ring
+    pick = seen.pick if hint is None else hint.chosen(dial, seen.pick)
     angle_deg = pick.needle.direction_deg
     value = ring.value(angle_deg)
     other = None if pick.other is None else ring.value(pick.other.direction_deg)
-    confidence = _confidence(ring, pick)
+    confidence = own = _confidence(ring, pick)
+    if hint is not None and hint.sees(dial, pick.needle):
+        confidence = 1.0 - (1.0 - own) * (1.0 - hint.trust)
     reason = _doubt(ring, pick, confidence)
     unit = unit_of_ring(scale.units, ring.low, ring.high, _high_of(scale.other, ring))
     return GaugeReading(
@@ -164,12 +177,23 @@ def _reading(rim: Dial, seen: Seen, scale: _Scale) -> GaugeReading:
         sigma=_sigma(ring, pick.needle),
         confidence=confidence,
         status="refused" if reason else ("ok" if unit else "doubtful"),
-        method="ocr_scale",
+        method="ocr_scale" if confidence == own else "fused",
         reason=reason or (None if unit else "unit_unknown"),
         alternative=value if reason else other,
-        votes=(Vote(method="ocr_scale", value=value, confidence=confidence, reason=reason),),
+        votes=(
+            Vote(method="ocr_scale", value=value, confidence=own, reason=reason),
+            *_told(hint, dial, ring),
+        ),
         geometry=_geometry(rim, dial, ring, pick.needle),
     )
+
+
+def _told(hint: DialHint | None, dial: Dial, ring: Ring) -> tuple[Vote, ...]:
+    """What the model's needle shows on the ring."""
+    if hint is None:
+        return ()
+    value = ring.value(dial.angle_deg(*hint.tip))
+    return (Vote(method=hint.told_by, value=value, confidence=hint.trust),)
 
 
 def _high_of(other: Ring | None, ring: Ring) -> float | None:

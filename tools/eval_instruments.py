@@ -113,18 +113,25 @@ def eyes(engine: str | None, weights: Path | None) -> Eyes | None:
     return Eyes(NanoEngine.load(weights) if weights else NanoEngine.load())
 
 
-def without_dials(folder: Path) -> None:
-    """Pictures that show no dial: every reading given out is a false one."""
+def without_dials(folder: Path) -> list[Row]:
+    """Pictures that show no dial: every reading is a false one, and gross if it is given out."""
     false = 0
+    rows = []
     paths = sorted(path for path in folder.iterdir() if path.suffix in (".jpg", ".png"))
     for path in paths:
         image = load(path)
         clocks = [r for r in read_clocks(image) if r.hour is not None]
-        gauges = [r for r in read_gauges(image) if r.value is not None]
+        seen = read_gauges(image)
+        gauges = [r for r in seen if r.value is not None]
+        error = 100.0 if seen[0].votes else None
+        accepted = bool(gauges)
+        item = f"no dial: {path.name}"
+        rows.append(Row("uncalibrated", item, "%FS", error, seen[0].confidence, accepted, 0.0))
         false += bool(clocks or gauges)
         if clocks or gauges:
             print(path.name, [(r.hour, r.minute) for r in clocks], [r.value for r in gauges])
     print(f"{false} of {len(paths)} pictures gave a reading")
+    return rows
 
 
 def main() -> None:
@@ -163,14 +170,14 @@ def main() -> None:
         rows += synthetic_rows(chosen.synthetic, tilts, chosen.seed, readers, chosen.first)
     if rows:
         print(table(rows))
+    if chosen.no_dials:
+        rows += without_dials(chosen.no_dials)
     if chosen.json:
         chosen.json.parent.mkdir(parents=True, exist_ok=True)
         chosen.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
     if chosen.sheet and tiles:
         chosen.sheet.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(chosen.sheet), sheet(tiles)[:, :, ::-1])
-    if chosen.no_dials:
-        without_dials(chosen.no_dials)
 
 
 if __name__ == "__main__":

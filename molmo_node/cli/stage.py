@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 import signal
-import statistics
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from molmo_node.cli import session, show
 from molmo_node.cli.board import StatusBoard
-from molmo_node.cli.exits import DONE, INTERRUPTED
+from molmo_node.cli.exits import INTERRUPTED
 from molmo_node.cli.signals import StopSignals
+from molmo_node.cli.tally import Judge, Outcome, cannot_tell
 from molmo_node.errors import DeadlineExceeded
-from molmo_node.messages import Answer
 
 if TYPE_CHECKING:
     from molmo_node.client import Client
@@ -26,56 +25,45 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LISTEN_S = 0.25
-
-
-@dataclass
-class Outcome:
-    """What a run amounted to. Ages are from capture to the answer's arrival here."""
-
-    exit_code: int = DONE
-    answers: int = 0
-    readings: int = 0
-    ages_ms: list[float] = field(default_factory=list)
-    restarts: int = 0
-    seconds: float = 0.0
-
-    def note(self, answer: Answer) -> None:
-        """Count one answer."""
-        self.answers += 1
-        if answer.reading is not None and answer.reading.status != "refused":
-            self.readings += 1
-        self.ages_ms.append((time.time_ns() - answer.frame.stamp_ns) / 1e6)
-
-    def summary(self) -> str:
-        """One line for the end."""
-        age = f"{statistics.median(self.ages_ms):.0f} ms" if self.ages_ms else "-"
-        return (
-            f"{self.seconds:.0f} s: {self.answers} answers, {self.readings} with a reading,"
-            f" median age {age}, {self.restarts} restarts"
-        )
+SILENT_VERBS = frozenset({"record", "foxglove"})
+"""They say no status of their own: they are ready when they run."""
 
 
 def run_stage(
-    loaded: Loaded, seconds: float | None, is_json: bool, signals: StopSignals
+    loaded: Loaded,
+    seconds: float | None,
+    is_json: bool,
+    signals: StopSignals,
+    judge: Judge = cannot_tell,
 ) -> Outcome:
     """Run the processes of these settings until a signal, or for so many seconds.
+
+    `judge` says of each answer whether it is right.
 
     Raises:
         ConfigError: another node runs in this run_dir.
     """
-    from molmo_node.supervisor import Supervisor, process_specs
+    from molmo_node.supervisor import Announcer, Supervisor, process_specs
 
     settings = loaded.settings
     session.start_log(settings)
-    outcome = Outcome()
+    outcome = Outcome(judge)
     specs = process_specs(loaded)
-    with StatusBoard(settings) as board:
+    with ExitStack() as stack:
+        board = stack.enter_context(StatusBoard(settings))
 
         def on_event(event: ProcessEvent) -> None:
             outcome.restarts += event.kind == "started" and board.was_up(event.name)
+            announcer.note(event)
             show_event(event)
 
-        supervisor = Supervisor(specs, on_event, board.hang_reason, is_ready=board.is_ready)
+        silent = {spec.name for spec in specs if SILENT_VERBS & set(spec.argv)}
+
+        def is_ready(name: str) -> bool:
+            return name in silent or board.is_ready(name)
+
+        supervisor = Supervisor(specs, on_event, board.hang_reason, is_ready=is_ready)
+        announcer = stack.enter_context(Announcer(settings.run_dir, supervisor.states))
         listener = _Listener(session.make_client(settings), outcome, is_json)
         signals.attach(supervisor.stop)  # until `run` takes them over
         timer = threading.Timer(seconds or 0.0, supervisor.stop)

@@ -26,6 +26,8 @@ NEAR = 4
 PLAIN_SPAN = 0.06
 PLAIN_SHARE = 0.5
 LEAST_SIGMA_DEG = 0.05
+BROAD = 0.12
+BESIDE_DEG = 27.0
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,15 @@ def find_needles(
     Args:
         inner, outer: radii between which a run counts; the hub moves `inner` out.
         shortest: least length, in radii.
+        most: so many are looked for; the lines that a broad one gives at its sides do not count.
     """
     inner = max(inner, hub_radius(view, inner))
     reach = _reach(view, inner, outer)
     found: list[Needle] = []
+    apart_from_broad = 0
     for _ in range(most * 3):
         peak = int(np.argmax(reach))
-        if reach[peak] < shortest or len(found) == most:
+        if reach[peak] < shortest or apart_from_broad == most:
             break
         left, right = _plateau(reach, peak)
         middle, half = (left + right) / 2, (right - left) / 2
@@ -93,8 +97,16 @@ def find_needles(
         if needle and all(
             apart_deg(needle.direction_deg, other.direction_deg) > SAME_HAND_DEG for other in found
         ):
+            apart_from_broad += not _is_beside_broad(needle, found)
             found.append(needle)
     return found
+
+
+def _is_beside_broad(needle: Needle, others: list[Needle]) -> bool:
+    return any(
+        other.width > BROAD and apart_deg(needle.angle_deg, other.angle_deg) < BESIDE_DEG
+        for other in others
+    )
 
 
 def hub_radius(view: PolarView, least: float) -> float:

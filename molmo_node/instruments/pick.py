@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,10 @@ SHORT_POINTER = 0.5
 DROP_DEG = 8.0
 SAME_BAR_DEG = 8.0
 CLEARLY_NEARER = 0.01
+FAR_FAINTER = 0.5
+END_DEG = 10.0
+MOST_EDGE = 0.25
+EDGE_MISS = 0.025
 RIDGE_BANDS = ((0.3, 0.75), (0.62, 0.86))
 RIDGE_CLEAR = 1.25
 SURE_RIDGE = 1.8
@@ -66,10 +71,11 @@ def pick_needle(image: ImageRGB, view: PolarView, dial: Dial, scale: Scale) -> P
     is_narrow = scale.sweep_deg < NARROW_SWEEP_DEG
     if is_narrow and (ridge := _ridge_pick(view, allowed, SURE_RIDGE)):
         return ridge
-    needles = [needle for needle in find_needles(view, most=5) if _is_allowed(needle, allowed)]
+    seen = find_needles(view, most=5)
+    needles = [needle for needle in seen if _is_allowed(needle, allowed)]
     if scale.wraps and (drop := _drop_pick(image, dial, needles)):
         return drop
-    chosen = choose(needles)
+    chosen = choose(needles, seen)
     if chosen and chosen.needle.sigma_deg <= COARSE_SIGMA_DEG:
         return _unbent(chosen)
     return _ridge_pick(view, allowed, RIDGE_CLEAR) or chosen
@@ -83,24 +89,51 @@ def _unbent(pick: Pick) -> Pick:
     return replace(pick, needle=replace(needle, angle_deg=needle.middle_deg))
 
 
-def choose(needles: Sequence[Needle]) -> Pick | None:
-    """The pointer among straight things: the longest; of a bar's two ends, the thinner one."""
+def choose(needles: Sequence[Needle], seen: Sequence[Needle] = ()) -> Pick | None:
+    """The pointer among straight things: the thin front of a bar, else the longest.
+
+    Args:
+        needles: those that can be the pointer.
+        seen: all of them, since a counterweight may lie outside the scale; `needles` if empty.
+    """
     if not needles:
         return None
     ordered = sorted(needles, key=lambda n: -(n.length + 0.002 * min(n.contrast, 60.0)))
-    best = ordered[0]
-    for needle in ordered[1:]:
-        is_thin_end = needle.is_opposite(best) and needle.width < 0.8 * best.width
-        is_fine = needle.width < 0.5 * best.width and needle.contrast > 0.8 * best.contrast
-        if (is_thin_end and needle.length > 0.5 * best.length) or (
-            is_fine and needle.length > 0.92 * best.length
-        ):
-            best = needle
+    longest = ordered[0]
+    rather = [
+        n for n in ordered if _is_rather(n, longest) or _is_front(n, longest, seen or ordered)
+    ]
+    best = max(rather, key=_weight, default=longest)
     best = _through_pivot(best, ordered)
     others = [n for n in ordered if apart_deg(n.angle_deg, best.angle_deg) > SAME_BAR_DEG]
     other = max(others, key=_weight, default=None)
     clearness = 1.0 if other is None else _clearness(best, other)
     return Pick(best, clearness, other, "run")
+
+
+def _is_rather(needle: Needle, longest: Needle) -> bool:
+    """Whether a line is the pointer although one longer by a little is there: it is finer."""
+    is_fine = needle.width < 0.5 * longest.width and needle.contrast > 0.8 * longest.contrast
+    return is_fine and needle.length > 0.92 * longest.length
+
+
+def _is_front(needle: Needle, longest: Needle, needles: Sequence[Needle]) -> bool:
+    """Whether a line is the front of a bar whose other end is broader: its counterweight.
+
+    Lines at the edge of a counterweight are thin as well, but pass the pivot by; and one that
+    runs on from it into print is long, but faint.
+    """
+    if needle.length <= 0.5 * longest.length:
+        return False
+    return any(_is_tail(other, needle) for other in needles if other is not needle)
+
+
+def _is_tail(tail: Needle, front: Needle) -> bool:
+    edge_deg = math.degrees(min(MOST_EDGE, tail.width))
+    if not front.is_opposite(tail, END_DEG + edge_deg) or front.miss > tail.miss + EDGE_MISS:
+        return False
+    is_thinner = front.width < 0.8 * tail.width and front.contrast > FAR_FAINTER * tail.contrast
+    return is_thinner or tail.contrast < FAR_FAINTER * front.contrast
 
 
 def _through_pivot(best: Needle, needles: Sequence[Needle]) -> Needle:

@@ -124,4 +124,5 @@ def _pick(image: ImageRGB, dial: Dial, ring: Ring) -> Pick | None:
     outer = min(0.97, ring.radius + 0.25)
     needles = find_needles(unroll(image, dial), outer=outer, shortest=SHORTEST_NEEDLE)
     most_deg = BEYOND_NUMBERS_DEG + ring.step_deg
-    return choose([n for n in needles if ring.beyond_deg(n.angle_deg) < most_deg])
+    pointing = [n for n in needles if ring.beyond_deg(n.angle_deg) < most_deg]
+    return choose(pointing, needles)

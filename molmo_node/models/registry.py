@@ -54,7 +54,7 @@ def load_engine(
             raise
         raise ModelError(
             f"{spec}: needs the Python package {exc.name}, which is not installed",
-            hint="pip install 'molmo_node[model]'",
+            hint=f"pip install 'molmo_node[{'nano' if kind == 'nano' else 'model'}]'",
         ) from exc
     return load(
         argument, device=device, dtype=dtype, max_crops=max_crops, progress=progress, **options

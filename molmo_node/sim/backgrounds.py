@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import random
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -33,7 +34,7 @@ def _noise_pool() -> NDArray[np.uint8]:
     return np.asarray(np.clip((total - low) * (255 / (high - low)), 0, 255), np.uint8)
 
 
-def _noise(rng: random.Random, width: int, height: int) -> Image:
+def noise(rng: random.Random, width: int, height: int) -> Image:
     """A piece of the pool at a random zoom, ``(height, width) uint8``."""
     side = rng.randint(40, _POOL_PX)
     x, y = rng.randint(0, _POOL_PX - side), rng.randint(0, _POOL_PX - side)
@@ -51,7 +52,7 @@ def _planks(rng: random.Random, width: int, height: int) -> Image:
     phase = np.linspace(0, count * 2 * math.pi, height, dtype=np.float32)[:, None]
     if rng.random() < 0.5:
         phase = np.linspace(0, count * 2 * math.pi, width, dtype=np.float32)[None]
-    wave = _noise(rng, width, height).astype(np.float32) * (rng.uniform(0.5, 6) / 255)
+    wave = noise(rng, width, height).astype(np.float32) * (rng.uniform(0.5, 6) / 255)
     grain = np.sin(phase + wave) * 90 + 128
     return np.asarray(np.clip(grain, 0, 255), np.uint8)
 
@@ -70,7 +71,7 @@ def _plain(rng: random.Random, width: int, height: int) -> Image:
     return np.full((height, width), 128, np.uint8)
 
 
-_TEXTURES = (_noise, _noise, _gradient, _planks, _planks, _tiles, _plain)
+_TEXTURES = (noise, noise, _gradient, _planks, _planks, _tiles, _plain)
 
 
 def _texture(rng: random.Random, width: int, height: int) -> Image:
@@ -85,22 +86,31 @@ def _texture(rng: random.Random, width: int, height: int) -> Image:
     return np.asarray(cv2.LUT(cv2.merge((tone, tone, tone)), lut[None]), np.uint8)
 
 
-def background(rng: random.Random, width: int, height: int) -> Image:
-    """A backdrop without named things: ``(height, width, 3) uint8, rgb8``."""
+@dataclass(frozen=True)
+class Backdrop:
+    """What lies behind the things: ``(height, width, 3) uint8, rgb8``; and whether scraps lie
+    there that someone might call a gray, black, white or brown object."""
+
+    image: Image
+    has_scraps: bool
+
+
+def background(rng: random.Random, width: int, height: int) -> Backdrop:
+    """A backdrop without named things."""
     half_width, half_height = (width + 1) // 2, (height + 1) // 2
     image = _texture(rng, half_width, half_height)
     if rng.random() < 0.4:  # a wall above the table's edge
         edge = rng.randint(half_height // 6, half_height // 2)
         image[:edge] = _texture(rng, half_width, half_height)[:edge]
     image = np.asarray(cv2.resize(image, (width, height)), np.uint8)
-    if rng.random() < 0.5:
-        _clutter(rng, image)
-    return image
+    has_scraps = rng.random() < 0.5 and _clutter(rng, image)
+    return Backdrop(image, has_scraps)
 
 
-def _clutter(rng: random.Random, image: Image) -> None:
-    """Muted scraps, shadows and scratches that have no name."""
+def _clutter(rng: random.Random, image: Image) -> bool:
+    """Muted scraps and scratches that have no name, in place; whether there are scraps."""
     height, width = image.shape[:2]
+    has_scraps = False
     for _ in range(rng.randint(1, 7)):
         x, y = rng.uniform(0, width), rng.uniform(0, height)
         reach = width * rng.uniform(0.03, 0.3)
@@ -110,6 +120,8 @@ def _clutter(rng: random.Random, image: Image) -> None:
         outline = np.array(corners, np.float32)
         if rng.random() < 0.5:
             fill(image, [np.asarray(cv2.convexHull(outline)[:, 0])], muted_rgb(rng))
+            has_scraps = True
         else:
             line = np.asarray(np.round(outline), np.int32)
             cv2.polylines(image, [line], False, muted_rgb(rng), rng.randint(1, 3), cv2.LINE_AA)
+    return has_scraps

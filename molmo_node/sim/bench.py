@@ -26,7 +26,7 @@ from molmo_node.sim.solids import View
 
 _EDGE = 0.46  # where the wall ends and the table begins, share of the height
 _VIEW, _LIGHT = View(0.72, 9.0), Light(-0.55, -0.83, 0.42)
-_CLOCK_LOOK, _GAUGE_LOOK = 12, 7  # seeds whose dials are plain and easy to read for people
+_CLOCK_LOOK, _GAUGE_LOOK = 1, 16  # seeds whose dials are plain and easy to read for people
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,8 @@ def _draw_strap(rng: random.Random, plane: DialPlane, image: Image) -> None:
 def _draw_numerals(
     rng: random.Random, plane: DialPlane, image: Image, numerals: str, rgb: Rgb
 ) -> None:
-    radius, size = rng.uniform(0.68, 0.8), rng.uniform(0.11, 0.19)
+    size = rng.uniform(0.11, 0.27)
+    radius = rng.uniform(0.68, 0.86) - size / 2
     font, thickness = rng.choice(FONTS), rng.choice((1, 2, 2, 3))
     if numerals == "roman":
         size *= 0.75
@@ -115,11 +116,11 @@ def _hands(rng: random.Random, time: DialTime, paint: Paint) -> list[Hand]:
     rgb = paint.ink
     if rng.random() < 0.2:
         rgb = pick_rgb(rng, rng.choice(("red", "blue", "black", "brown", "gray")))
-    style, width = rng.choice(STYLES), rng.uniform(0.03, 0.08)
-    tail = rng.choice((0.0, 0.08, 0.16))
-    hour = Hand(hour_rad, rng.uniform(0.42, 0.6), tail, width, style, rgb)
+    style, width = rng.choice(STYLES), rng.uniform(0.02, 0.08)
+    tail = rng.choice((0.0, 0.08, 0.16, 0.22))
+    hour = Hand(hour_rad, rng.uniform(0.42, 0.62), tail, width, style, rgb)
     slim = width * rng.uniform(0.55, 0.9)
-    minute = Hand(minute_rad, rng.uniform(0.72, 0.93), tail, slim, style, rgb)
+    minute = Hand(minute_rad, rng.uniform(0.68, 0.95), tail, slim, style, rgb)
     hands = [hour, minute]
     if rng.random() < 0.5:
         second_rgb = pick_rgb(rng, rng.choice(("red", "red", "orange", "black", "gray")))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from molmo_node.sim.clocks import DrawnDial
 from molmo_node.sim.colors import Rgb, pick_rgb, toned
-from molmo_node.sim.dial_face import draw_arc, draw_case, draw_glare, draw_ticks, pick_paint
+from molmo_node.sim.dial_face import Paint, draw_arc, draw_case, draw_glare, draw_ticks, pick_paint
 from molmo_node.sim.dial_plane import FONTS, DialPlane, circle, direction
-from molmo_node.sim.hands import Hand, Style, draw_hand, draw_hub
+from molmo_node.sim.hands import draw_hub
+from molmo_node.sim.needles import draw_drop, draw_needle
 from molmo_node.sim.paint import Image
 
 # lowest value, highest value, numbered steps between them
@@ -23,8 +24,9 @@ SCALES: tuple[tuple[float, float, int], ...] = (
     (-30, 50, 8), (0, 120, 6), (20, 120, 5), (0, 200, 4),
 )  # fmt: skip
 UNITS: tuple[str, ...] = ("bar", "psi", "kPa", "MPa", "C", "%", "V", "A", "mbar", "rpm")
-_SWEEPS_DEG = (270, 270, 270, 270, 240, 300, 180, 260)
-_NEEDLES: tuple[Style, ...] = ("bar", "taper", "taper", "sword", "arrow")
+_SWEEPS_DEG = (270, 270, 270, 270, 240, 300, 180, 260, 315)
+_PRINTS = ("PRESSURE", "CL1.6", "EN 837-1", "MADE IN", "NORD", "STEAM", "316 SS", "OIL", "TEMP")
+REGISTER = (0.0, 10.0, 10)
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class GaugeScale:
     start_rad: float
     sweep_rad: float
 
+    @property
+    def is_register(self) -> bool:
+        """Whether it sweeps a whole turn, so that its last mark is its first one."""
+        return self.sweep_rad >= 2 * math.pi
+
     def angle_rad(self, fraction: float) -> float:
         """The needle's angle at a fraction of the scale, 0 to 1."""
         return self.start_rad + self.sweep_rad * fraction
@@ -48,7 +55,10 @@ class GaugeScale:
 
 
 def random_scale(rng: random.Random) -> GaugeScale:
-    """One of the common scales; one in four is turned a little out of symmetry."""
+    """One of the common scales, one in four turned a little out of symmetry; one in eight is
+    a register dial."""
+    if rng.random() < 0.12:
+        return GaugeScale(*REGISTER, "", 0.0, 2 * math.pi)
     low, high, steps = rng.choice(SCALES)
     sweep_rad = math.radians(rng.choice(_SWEEPS_DEG))
     start_rad = -sweep_rad / 2 + (rng.gauss(0, 0.12) if rng.random() < 0.25 else 0)
@@ -104,51 +114,80 @@ def _draw_bands(
         draw_arc(plane, image, *angles, radius - 0.02, width, pick_rgb(rng, color))
 
 
-def _needle(rng: random.Random, angle_rad: float, ink: Rgb, radius: float) -> Hand:
-    rgb = ink
+def _draw_small_print(rng: random.Random, plane: DialPlane, image: Image, ink: Rgb) -> None:
+    """Maker's name, a class, two screws: what stands on a face and means nothing, in place."""
+    for _ in range(rng.randint(1, 3)):
+        at = np.array((rng.uniform(-0.3, 0.3), rng.choice((-0.5, -0.3, 0.3, 0.45, 0.6))))
+        size = rng.uniform(0.04, 0.09)
+        plane.write(image, rng.choice(_PRINTS), at, size, ink, rng.choice(FONTS), 1)
     if rng.random() < 0.3:
-        rgb = pick_rgb(rng, rng.choice(("red", "red", "orange", "blue")))
-    tail = rng.choice((0.1, 0.2, 0.3))
-    width = rng.uniform(0.02, 0.05)
-    return Hand(angle_rad, radius * rng.uniform(0.72, 1.0), tail, width, rng.choice(_NEEDLES), rgb)
+        apart, below = rng.uniform(0.1, 0.25), rng.choice((-0.35, 0.3, 0.4))
+        steel = pick_rgb(rng, "gray")
+        for at in np.array([(-apart, below), (apart, below)]):
+            plane.fill(image, [circle(0.06, 16) + at], toned(steel, 0.6))
+            plane.fill(image, [circle(0.045, 16) + at], toned(steel, 1.4))
 
 
-def _draw_counterweight(rng: random.Random, plane: DialPlane, image: Image, needle: Hand) -> None:
-    """A disc or a broad paddle behind the pivot, on two needles in three; it is not the tip."""
-    back, kind = -direction(needle.angle_rad), rng.random()
-    if kind < 0.25:
-        disc = circle(rng.uniform(0.04, 0.08), 20)
-        plane.fill(image, [disc + back * needle.tail], needle.rgb)
-    elif kind < 0.65:
-        length, near, far = rng.uniform(0.2, 0.48), rng.uniform(0.02, 0.05), rng.uniform(0.03, 0.08)
-        side = np.array((-back[1], back[0]))
-        end = back * length
-        paddle = np.stack((side * near, end + side * far, end - side * far, -side * near))
-        plane.fill(image, [paddle], needle.rgb)
+def _draw_register(
+    rng: random.Random, plane: DialPlane, image: Image, paint: Paint, fraction: float
+) -> np.ndarray:
+    """The face of a register dial, ten digits around a whole turn, and its needle, in place.
+
+    Returns:
+        The five key points on the plane; the last mark is the first one again.
+    """
+    ring, digits = rng.uniform(0.86, 0.97), np.arange(10)
+    angles = digits * (math.pi / 5)
+    draw_ticks(plane, image, angles, ring, rng.uniform(0.08, 0.2), rng.uniform(0.02, 0.04),
+               paint.ink)  # fmt: skip
+    if rng.random() < 0.6:
+        draw_arc(plane, image, 0.0, 2 * math.pi, ring, 0.03, paint.ink)
+    size, font = rng.uniform(0.14, 0.24), rng.choice(FONTS)
+    for digit in digits:
+        at = direction(float(angles[digit])) * (ring - rng.uniform(0.24, 0.3))
+        plane.write(image, str(digit), at, size, paint.ink, font)
+    is_dark = sum(paint.face) < 300
+    rgb = pick_rgb(rng, rng.choice(("red", "orange", "white" if is_dark else "black")))
+    needle = draw_drop(rng, plane, image, 2 * math.pi * fraction, rgb)
+    top, bottom = direction(0.0) * ring, direction(math.pi) * ring
+    return np.stack((np.zeros(2), top, bottom, top, needle.tip))
 
 
 def draw_gauge(
     rng: random.Random, image: Image, plane: DialPlane, scale: GaugeScale, fraction: float
 ) -> DrawnDial:
-    """Draw a gauge whose needle stands at `fraction` of its scale, in place."""
+    """Draw a gauge whose needle stands at `fraction` of its scale, in place.
+
+    A scale that sweeps a whole turn is a register dial of ten digits.
+    """
     paint = pick_paint(rng)
-    radius = rng.uniform(0.82, 0.95)
+    if rng.random() < 0.15:  # let into a plate of its own colour
+        paint = replace(paint, case=paint.face)
     case = draw_case(rng, plane, image, paint, is_square=rng.random() < 0.08)
-    if rng.random() < 0.35:
-        _draw_bands(rng, plane, image, scale, radius)
-    _draw_scale(rng, plane, image, scale, paint.ink, radius)
-    if rng.random() < 0.15:
-        _draw_second_ring(rng, plane, image, scale, radius)
-    at = np.array((0.0, rng.choice((0.35, -0.35, 0.55))))
-    plane.write(image, scale.unit, at, rng.uniform(0.08, 0.13), paint.ink, rng.choice(FONTS))
-    needle = _needle(rng, scale.angle_rad(fraction), paint.ink, radius)
-    shadow = rng.uniform(0.01, 0.04) if rng.random() < 0.3 else 0.0
-    draw_hand(plane, image, needle, shadow)
-    _draw_counterweight(rng, plane, image, needle)
-    hub_rgb = needle.rgb if rng.random() < 0.5 else toned(paint.case, 0.9)
+    if scale.is_register:
+        keys = _draw_register(rng, plane, image, paint, fraction)
+    else:
+        keys = _draw_face(rng, plane, image, paint, scale, fraction)
+    hub_rgb = paint.ink if rng.random() < 0.5 else toned(paint.case, 0.9)
     draw_hub(rng, plane, image, rng.uniform(0.05, 0.12), hub_rgb)
     if rng.random() < 0.3:
         draw_glare(rng, plane, image)
-    marks = [direction(scale.angle_rad(part)) * radius for part in (0.0, 0.5, 1.0)]
-    keys = np.stack((np.zeros(2), *marks, needle.tip))
     return DrawnDial(plane.to_pixels(keys), plane.to_pixels(case), paint.color_names)
+
+
+def _draw_face(rng: random.Random, plane: DialPlane, image: Image, paint: Paint,
+               scale: GaugeScale, fraction: float) -> np.ndarray:  # fmt: skip
+    """Print and needle of a gauge, in place; returns its five key points on the plane."""
+    radius = rng.uniform(0.82, 0.95)
+    if rng.random() < 0.35:
+        _draw_bands(rng, plane, image, scale, radius)
+    _draw_scale(rng, plane, image, scale, paint.ink, radius)
+    if rng.random() < 0.25:
+        _draw_second_ring(rng, plane, image, scale, radius)
+    at = np.array((0.0, rng.choice((0.35, -0.35, 0.55))))
+    plane.write(image, scale.unit, at, rng.uniform(0.08, 0.13), paint.ink, rng.choice(FONTS))
+    if rng.random() < 0.4:
+        _draw_small_print(rng, plane, image, paint.ink)
+    needle = draw_needle(rng, plane, image, scale.angle_rad(fraction), paint.ink, radius)
+    marks = [direction(scale.angle_rad(part)) * radius for part in (0.0, 0.5, 1.0)]
+    return np.stack((np.zeros(2), *marks, needle.tip))

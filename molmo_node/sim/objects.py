@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from molmo_node.sim.backgrounds import noise
 from molmo_node.sim.colors import Rgb
 from molmo_node.sim.paint import Image, Part, bounds_px, draw, mask_of, moved, multiply
 from molmo_node.sim.solids import View
@@ -77,6 +78,9 @@ def _light_map(
         gain = 1.08 - rng.uniform(0.3, 0.9) * (u - 0.3 * light.x) ** 2 + 0 * v
     else:
         gain = 1 + rng.uniform(0, 0.22) * (u * light.x + v * light.y)
+    if rng.random() < 0.3:  # a rough or printed surface
+        grain = noise(rng, x1 - x0, y1 - y0).astype(np.float32)
+        gain = gain + (grain - 128) * (rng.uniform(0.1, 0.45) / 128)
     if rng.random() < 0.15:  # stripes
         waves, turn = rng.uniform(5, 14), rng.uniform(0, 3)
         stripes = np.sin(u * (waves * math.cos(turn)) + v * (waves * math.sin(turn))) > 0

@@ -50,11 +50,36 @@ def add_grain(rng: random.Random, image: Image, sigma: float) -> Image:
     return out
 
 
-def photograph(rng: random.Random, image: Image) -> Image:
+def _neglect(rng: random.Random, image: Image) -> Image:
+    """What only pictures whose colours do not matter may suffer: dusk, haze, no colour, a lens
+    or a size too small."""
+    if rng.random() < 0.2:
+        dusk, haze = rng.uniform(0.25, 0.9), rng.uniform(0, 60)
+        image = np.asarray(cv2.convertScaleAbs(image, alpha=dusk, beta=haze), np.uint8)
+    if rng.random() < 0.2:  # lamps of any colour
+        lut = np.arange(256)[:, None] * [rng.uniform(0.65, 1.3) for _ in range(3)]
+        image = np.asarray(cv2.LUT(image, np.clip(lut, 0, 255).astype(np.uint8)[None]), np.uint8)
+    if rng.random() < 0.12:
+        gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        image = np.asarray(cv2.merge((gray, gray, gray)), np.uint8)
+    if rng.random() < 0.15:
+        height, width = image.shape[:2]
+        part = rng.uniform(0.35, 0.8)
+        small = cv2.resize(
+            image, (int(width * part), int(height * part)), interpolation=cv2.INTER_AREA
+        )
+        image = np.asarray(cv2.resize(small, (width, height)), np.uint8)
+    return image
+
+
+def photograph(rng: random.Random, image: Image, is_neglected: bool = False) -> Image:
     """The scene as a cheap camera under workshop light delivers it; same shape, uint8.
 
-    The picture must be at most 1024 px wide and high.
+    The picture must be at most 1024 px wide and high. With `is_neglected` it may also be dark,
+    hazy, gray or coarse, so that colours no longer tell.
     """
+    if is_neglected:
+        image = _neglect(rng, image)
     if rng.random() < 0.3:
         _light_unevenly(rng, image)
     image = expose(rng, image)

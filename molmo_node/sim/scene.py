@@ -19,13 +19,14 @@ from molmo_node.sim.objects import Light, Placed, draw_thing, pick_light
 from molmo_node.sim.paint import Image, inner_point
 from molmo_node.sim.photometry import photograph
 from molmo_node.sim.solids import View
-from molmo_node.sim.things import SIDE_COLORS, THINGS
+from molmo_node.sim.things import SIDE_COLORS, THINGS, UNNAMED
 
 Kind = Literal["objects", "clock", "gauge", "mixed"]
 _NATURAL = {"banana": "yellow", "apple": "red", "cable": "black", "wrench": "gray"}
 # a thing less visible than this is neither there nor absent:
 _MIN_VISIBLE = 0.45  # share of its own area
 _MIN_AREA_PX = 90
+_SCRAP_COLORS = frozenset({"", "black", "white", "gray", "brown"})
 _MIN_CONTRAST = 30.0  # distance of its mean colour from that around it, of 441
 
 
@@ -74,12 +75,14 @@ class Scene:
     """A picture and what is in it.
 
     `image_hwc` is ``(H, W, 3) uint8, rgb8``; `instance_hw` ``(H, W) uint8`` holds each visible
-    thing's number, 0 for none.
+    thing's number, 0 for none. With `has_scraps` things without a name and a strong colour lie
+    about.
     """
 
     image_hwc: Image
     instance_hw: Image
     things: list[Thing] = field(default_factory=list)
+    has_scraps: bool = False
     clocks: list[ClockTruth] = field(default_factory=list)
     gauges: list[GaugeTruth] = field(default_factory=list)
 
@@ -88,8 +91,11 @@ def matching(scene: Scene, color: str, noun: str) -> list[Thing] | None:
     """The things that a colour and a noun (empty: any) ask for.
 
     Returns:
-        None where the scene does not tell: something is hardly visible or of two colours.
+        None where the scene does not tell: something is hardly visible or of two colours, or
+        scraps lie about that have the colour, more or less.
     """
+    if not noun and scene.has_scraps and color in _SCRAP_COLORS:
+        return None
     found = []
     for thing in scene.things:
         if noun not in ("", thing.noun):
@@ -116,6 +122,8 @@ def _pick_places(rng: random.Random, width: int, height: int, count: int) -> lis
             noun, color = rng.choice(repeated)
         elif noun in _NATURAL and rng.random() < 0.5:
             color = _NATURAL[noun]
+        elif rng.random() < 0.12:
+            noun = UNNAMED
         for _ in range(12):
             radius = math.exp(rng.uniform(math.log(low), math.log(high)))
             x, y = rng.uniform(radius, width - radius), rng.uniform(radius, height - radius)
@@ -189,7 +197,9 @@ def _add_dial(rng: random.Random, scene: Scene, noun: str, share: tuple[float, f
             break
     else:
         return
-    roll = rng.gauss(0, 0.07) if rng.random() < 0.85 else rng.gauss(0, 0.6)
+    roll, chance = rng.gauss(0, 0.07), rng.random()
+    if chance > 0.8:
+        roll = rng.gauss(0, 0.6) if chance < 0.9 else rng.uniform(-math.pi, math.pi)
     plane = seen_plane(rng, x, y, radius * 0.9, roll, 0.2)
     if noun == "clock":
         time = random_time(rng)
@@ -206,25 +216,26 @@ def make_scene(seed: int, kind: Kind, width: int = 336, height: int = 336) -> Sc
     """One scene, the same for the same arguments on every machine of one OpenCV version.
 
     Args:
-        kind: "objects": 1 to 9 things; "clock" or "gauge": one dial of 45 to 110 % of the
+        kind: "objects": 1 to 9 things; "clock" or "gauge": one dial of 45 to 120 % of the
             short side; "mixed": dials of 22 to 50 %, but of at least 60 px, among things.
         width, height: 84 to 1024 px.
     """
     rng = random.Random(seed)
-    image = background(rng, width, height)
-    scene = Scene(image, np.zeros((height, width), np.uint8))
+    backdrop = background(rng, width, height)
+    blank = np.zeros((height, width), np.uint8)
+    scene = Scene(backdrop.image, blank, has_scraps=backdrop.has_scraps)
     view, light = View(rng.uniform(0.5, 1.15), rng.uniform(4.5, 12)), pick_light(rng)
     if kind == "mixed":
         for noun in rng.choice((("clock",), ("gauge",), ("clock", "gauge"))):
             _add_dial(rng, scene, noun, (max(0.22, 60 / min(width, height)), 0.5))
     elif kind != "objects":
-        _add_dial(rng, scene, kind, (0.45, 1.1))
+        _add_dial(rng, scene, kind, (0.45, 1.2))
     if kind in ("objects", "mixed"):
         roominess = min(1.0, width * height / 336**2)
         most = max(3, round((9 if kind == "objects" else 5) * roominess))
         places = _pick_places(rng, width, height, rng.randint(1, most))
         add_things(rng, scene, _clear_of_dials(scene, places), view, light)
-    scene.image_hwc = photograph(rng, scene.image_hwc)
+    scene.image_hwc = photograph(rng, scene.image_hwc, is_neglected=kind in ("clock", "gauge"))
     return scene
 
 

@@ -238,6 +238,23 @@ _STAR = np.concatenate([
     for a, b in ((2 * math.pi * i / 5, 2 * math.pi * (i + 0.5) / 5) for i in range(5))
 ])  # fmt: skip
 
+
+def _scrap(rng: random.Random, rgb: Rgb, view: View) -> list[Part]:
+    """A smooth shape that has no name: only its colour can be asked for."""
+    angle = np.linspace(0, 2 * math.pi, 40, endpoint=False)
+    radius = 0.72 + sum(
+        rng.gauss(0, 0.3 / wave) * np.cos(wave * angle + rng.uniform(0, 2 * math.pi))
+        for wave in (1, 2, 3, 4)
+    )
+    radius = np.clip(radius, 0.3, 1.0)
+    outline = np.stack((radius * np.cos(angle), radius * np.sin(angle)), 1)
+    parts = [Part(outline.astype(np.float32), rgb)]
+    if rng.random() < 0.4:
+        inner = outline * rng.uniform(0.3, 0.7) + (rng.uniform(-0.1, 0.1), rng.uniform(-0.1, 0.1))
+        parts.append(Part(inner.astype(np.float32), toned(rgb, rng.choice((0.7, 0.8, 1.2)))))
+    return parts
+
+
 MAKERS: dict[str, Maker] = {
     "mug": _mug,
     "bottle": _bottle,
@@ -259,6 +276,8 @@ MAKERS: dict[str, Maker] = {
     "star": _sign(_STAR),
 }
 THINGS: tuple[str, ...] = tuple(MAKERS)
+UNNAMED = "scrap"
+MAKERS[UNNAMED] = _scrap
 ROUND = frozenset({"ball", "apple"})
 TURNED = frozenset({"mug", "bottle", "bowl", "lamp", "button"})
 # parts of these things have a second colour that is not the thing's own

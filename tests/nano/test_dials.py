@@ -81,13 +81,28 @@ def test_a_needle_below_the_first_mark_reads_zero_and_past_the_last_one():
     assert dials.gauge_fraction(gauge_keys(1.05)) == 1
 
 
-def test_drawn_dials_true_key_points_read_back_to_their_truth():
+def test_drawn_clocks_true_key_points_read_back_to_their_time():
     for seed in range(60):
         clock = make_scene(seed, "clock", 168, 168).clocks[0]
         hour, minute, _ = dials.clock_time(clock.dial.keys_xy.astype(float))
         apart = abs(hour * 60 + minute - clock.time.hour * 60 - clock.time.minute) % 720
-        gauge = make_scene(seed, "gauge", 168, 168).gauges[0]
-        fraction = dials.gauge_fraction(gauge.dial.keys_xy.astype(float))
 
         assert min(apart, 720 - apart) <= 1, seed
-        assert fraction == pytest.approx(gauge.fraction, abs=0.03), seed
+
+
+def test_drawn_gauges_true_key_points_read_back_to_their_fraction():
+    errors = []
+    for seed in range(80):
+        gauge = make_scene(seed, "gauge", 168, 168).gauges[0]
+        fraction = dials.gauge_fraction(gauge.dial.keys_xy.astype(float))
+        error = abs(fraction - gauge.fraction)
+        errors.append(min(error, 1 - error) if gauge.scale.is_register else error)
+
+    assert np.quantile(errors, 0.9) < 0.01  # what is left is perspective
+    assert max(errors) < 0.05
+
+
+def test_a_register_dials_scale_is_a_whole_turn():
+    keys = gauge_keys(0.7, 0, 360)
+
+    assert dials.gauge_fraction(keys) == pytest.approx(0.7, abs=1e-6)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+import molmo_node
 from molmo_node.camera.base import make_source
 from molmo_node.camera.sim import bench_time
 from molmo_node.camera.spec import parse_source
+from molmo_node.gauge_profiles import load_profile
+from molmo_node.instruments import read_gauge
 from molmo_node.sim.bench import Bench, day_time, process_fraction
 from molmo_node.sim.scene import matching
 from tests.camera.fakes import FakeClock
@@ -65,3 +70,14 @@ def test_a_frames_stamp_leads_back_to_its_picture_and_truth():
     assert (info.width, info.height, info.fps, info.is_live) == (480, 270, 5.0, False)
     assert np.array_equal(frame.body, scene.image_hwc)
     assert (frame.encoding, frame.width, frame.height) == ("rgb8", 480, 270)
+
+
+def test_the_demos_profile_reads_the_gauge_at_all_times():
+    profile = load_profile(Path(molmo_node.__file__).parent / "examples" / "gauges" / "bench.yaml")
+    bench = Bench()
+
+    for moment in range(0, 90, 9):
+        scene = bench.at(float(moment))
+        reading = read_gauge(scene.image_hwc, profile)
+        assert reading.value is not None, f"at {moment} s: {reading.reason}"
+        assert abs(reading.value - scene.gauges[0].value) < 0.1, f"at {moment} s"

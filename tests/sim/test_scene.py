@@ -11,7 +11,7 @@ from molmo_node.sim.colors import COLORS
 from molmo_node.sim.objects import Light, Placed
 from molmo_node.sim.scene import Scene, Thing, add_things, make_scene, matching
 from molmo_node.sim.solids import View
-from molmo_node.sim.things import THINGS
+from molmo_node.sim.things import THINGS, UNNAMED
 
 KINDS = ("objects", "clock", "gauge", "mixed")
 
@@ -68,7 +68,7 @@ def test_no_dial_covers_another_ones_centre():
 def test_all_things_and_colors_appear():
     things = [t for seed in range(150) for t in make_scene(seed, "objects", 252, 252).things]
 
-    assert {t.noun for t in things} == set(THINGS)
+    assert {t.noun for t in things} == {*THINGS, UNNAMED}
     assert {t.color for t in things} == set(COLORS)
 
 
@@ -92,9 +92,9 @@ def test_a_red_circle_is_red_and_a_blue_one_blue():
     assert blue > 0.8
 
 
-def _scene_of(*things: Thing) -> Scene:
+def _scene_of(*things: Thing, has_scraps: bool = False) -> Scene:
     empty = np.zeros((4, 4), np.uint8)
-    return Scene(np.zeros((4, 4, 3), np.uint8), empty, list(things))
+    return Scene(np.zeros((4, 4, 3), np.uint8), empty, list(things), has_scraps=has_scraps)
 
 
 MUG = Thing(1, "mug", "red", frozenset(), 1, 1)
@@ -118,6 +118,15 @@ CLOCK = Thing(3, "clock", "", frozenset({"black"}), 3, 3)
 )
 def test_a_question_matches_what_is_there_or_is_unfair(color, noun, expected):
     assert matching(_scene_of(MUG, BOTTLE, CLOCK), color, noun) == expected
+
+
+@pytest.mark.parametrize("color", ["", "black", "white", "gray", "brown"])
+def test_scraps_make_muted_colours_alone_unfair(color):
+    scene = _scene_of(MUG, has_scraps=True)
+
+    assert matching(scene, color, "") is None
+    assert matching(scene, "red", "") == [MUG]
+    assert matching(scene, color, "mug") == ([MUG] if not color else [])
 
 
 def test_a_hardly_visible_thing_makes_the_question_unfair():

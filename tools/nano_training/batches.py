@@ -138,7 +138,8 @@ def _dense_labels(scene: Scene, side: int) -> tuple[NDArray[np.int64], NDArray[n
     """Noun and colour of each patch: 0 nothing, else 1 + index; -1 where not fair to say."""
     nouns, colors = np.zeros(256, np.int64), np.zeros(256, np.int64)
     for thing in scene.things:
-        nouns[thing.number] = vocabulary.NOUNS.index(thing.noun) + 1 if thing.is_clear else -1
+        named = thing.is_clear and thing.noun in vocabulary.NOUNS
+        nouns[thing.number] = vocabulary.NOUNS.index(thing.noun) + 1 if named else -1
         colors[thing.number] = vocabulary.COLORS.index(thing.color) + 1 if thing.color else -1
     patch = _majority(scene.instance_hw, side)
     return nouns[patch], colors[patch]

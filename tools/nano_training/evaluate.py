@@ -100,8 +100,10 @@ def _score_reading(
         shown = (truth.hour, truth.minute)
         error = float(minutes_apart(shown, reply.time[:2])) if reply.time else 360.0
         return figures | {f"{name}_{within}": float(error <= 1)}, error
-    truth_pct = 100 * scene.gauges[0].fraction
-    error = abs(reply.value - truth_pct) if reply.value is not None else 100.0
+    gauge = scene.gauges[0]
+    error = abs(reply.value - 100 * gauge.fraction) if reply.value is not None else 100.0
+    if gauge.scale.is_register and reply.value is not None:
+        error = min(error, 100 - error)
     return figures | {f"{name}_{within}": float(error <= 2)}, error
 
 

@@ -42,12 +42,13 @@ def _random_phrase(rng: random.Random, things: list[Thing]) -> Phrase:
     chance = rng.random()
     if things and chance < 0.9:
         there = rng.choice(things)
+        named = there.noun if there.noun in NOUNS else noun
         if chance < 0.78:
-            color, noun = there.color, there.noun
+            color, noun = there.color, named
         elif chance < 0.84:
             color = there.color
         else:
-            noun = there.noun
+            noun = named
     kind = rng.random()
     if kind < 0.45:
         return Phrase(color if noun not in ("clock", "gauge") else "", noun)

@@ -43,6 +43,7 @@ class Viewer:
         self._feeds = feeds
         self._feed: CameraFeed | None = None
         self._picture: Picture | None = None
+        self._offered: Picture | None = None
         self._mail: dict[str, str] = {}
         self._wake = asyncio.Event()
         self._number = self._seen = 0
@@ -56,9 +57,14 @@ class Viewer:
         return has_room or time.monotonic() - self._last_word_s < AWAKE_S
 
     def offer(self, picture: Picture) -> None:
-        """The newest picture; one that was not sent yet is dropped and counted."""
+        """The newest picture; one that was not sent yet is dropped and counted.
+
+        Who begins to look may be offered the same one twice.
+        """
+        if picture is self._offered:
+            return
         self.skipped += self._picture is not None
-        self._picture = picture
+        self._picture = self._offered = picture
         self._wake.set()
 
     def tell(self, kind: str, text: str) -> None:
@@ -107,7 +113,7 @@ class Viewer:
     def _look_away(self) -> None:
         if self._feed is not None:
             self._feed.lookers.discard(self)
-        self._feed = self._picture = None
+        self._feed = self._picture = self._offered = None
 
     async def _send_all(self) -> None:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):

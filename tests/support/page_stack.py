@@ -12,8 +12,9 @@ from pathlib import Path
 import yaml
 
 import molmo_node
-from tests.support.http import page_url
+from tests.support.http import page_url, request
 from tests.support.stack import Process, Stack
+from tests.support.waiting import wait_for
 
 EXAMPLES = Path(molmo_node.__file__).parent / "examples"
 PHOTO = EXAMPLES / "workshop_gauge" / "photo_1.jpg"
@@ -62,8 +63,15 @@ def page_stack() -> Iterator[PageStack]:
         process = stack.start("page", "web", "-c", str(config), "--port", "0")
         url = page_url(process)
         stack.wait_ready(stack.client(), "front", "dial")
+        wait_for(lambda: _sees_all(url), 30, "a page that sees the worker and both cameras")
         yield PageStack(stack, process, url, gauges)
     finally:
         stack.close()
         shutil.rmtree(folder)
         shutil.rmtree(run_dir)
+
+
+def _sees_all(url: str) -> bool:
+    state = request(url, "/api/state").json
+    alive = {camera["name"] for camera in state["cameras"] if camera["alive"]}
+    return alive == {"front", "dial"} and state["worker"]["state"] in ("ready", "busy")

@@ -155,6 +155,7 @@ def test_a_watch_is_made_paused_limited_charted_and_removed(node):
     path = "/api/watches/bolts-left"
 
     wait_for(lambda: read(node, path) >= 5, 10, "readings")
+    wait_for(lambda: of_state(node, "bolts-left")["stands"], 5, "the worker's word")
     watch = of_state(node, "bolts-left")
     assert (watch["stands"], watch["is_own"], watch["high"]) == (True, True, 1.5)
 
@@ -290,7 +291,10 @@ def test_a_calibration_is_tried_and_saved_once_unless_it_may_be_replaced(node):
 )
 def test_a_calibration_that_cannot_be_is_refused(node, change, found):
     reply = request(
-        node.url, "/api/wizard/save", "POST", {**GOOD, "picture": frozen(node), **change}
+        node.url,
+        "/api/wizard/save",
+        "POST",
+        {**GOOD, "name": "never", "picture": frozen(node), **change},
     )
 
     assert reply.status == 400, reply.body

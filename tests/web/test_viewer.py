@@ -99,6 +99,18 @@ def test_a_tab_that_wakes_gets_the_newest_and_no_old_one():
     with_viewer(scene)
 
 
+def test_a_picture_that_is_offered_twice_is_sent_once():
+    async def scene(viewer, socket):
+        same = picture(7)
+        for _ in range(2):
+            viewer.offer(same)
+            await settle()
+
+        assert [one["seq"] for one in socket.pictures] == [7]
+
+    with_viewer(scene)
+
+
 def test_messages_of_one_kind_replace_each_other_until_they_are_sent():
     async def scene(viewer, socket):
         for number in range(1000):

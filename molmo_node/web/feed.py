@@ -159,7 +159,6 @@ class CameraFeed:
 
     async def _run(self) -> None:
         next_s = 0.0
-        offered: Picture | None = None
         while True:
             await self._arrived.wait()
             self._arrived.clear()
@@ -173,11 +172,9 @@ class CameraFeed:
             except Exception:
                 log.exception("picture cannot be made", extra={"camera": self.name})
                 continue
-            if picture is None or picture is offered:
-                continue
-            offered = picture
-            for looker in list(self.lookers):
-                looker.offer(picture)
+            if picture is not None:
+                for looker in list(self.lookers):
+                    looker.offer(picture)
 
     async def _encode(self) -> Picture | None:
         """The newest frame, encoded unless it is the one that was encoded last."""

@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 
 # What the demo and the tests import beside the core.
 DEMO_EXTRAS := nano,web
-TEST_EXTRAS := dev,model,web
+TEST_EXTRAS := dev,model,web,mqtt,metrics,record,foxglove
 # Two at a time for tests without processes; tests that start some, and judge times, run alone.
 TEST_JOBS := 2
 # ROS 2's wheels change how every interpreter of their environment starts: each gets its own.

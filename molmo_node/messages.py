@@ -28,6 +28,9 @@ FrameChoice = Literal["latest", "next", "attached"]
 NodeState = Literal[
     "starting", "loading", "ready", "busy", "degraded", "lost", "failed", "stopping", "stopped"
 ]
+ProcessState = Literal[
+    "waiting", "running", "restarting", "failed", "finished", "stopping", "stopped"
+]
 ReadingStatus = Literal["ok", "doubtful", "refused"]
 Reason = Literal[
     "no_dial",
@@ -187,7 +190,10 @@ class GaugeReading(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
 
 
 class ClockReading(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="clock"):
-    """A dial's time on 12 hours (there is no am/pm on a dial), or nulls and a reason."""
+    """A dial's time on 12 hours (there is no am/pm on a dial), or nulls and a reason.
+
+    `gear_deg` is how far the hour hand stands ahead of where the minute hand says.
+    """
 
     hour: int | None
     minute: int | None = None
@@ -198,6 +204,7 @@ class ClockReading(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     reason: Reason | None = None
     name: str = ""
     alternative: str | None = None
+    gear_deg: Finite | None = None
     votes: tuple[Vote, ...] = ()
     geometry: Geometry | None = None
 
@@ -349,6 +356,23 @@ class CameraHealth(msgspec.Struct, frozen=True, kw_only=True):
     path: str = ""
 
 
+class ProcessHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that the supervisor keeps alive.
+
+    `exit_code`, `exited_ns`, `reason` and `lines` are of the run that ended last.
+    """
+
+    name: str
+    state: ProcessState
+    pid: int | None = None
+    is_ready: bool = False
+    restarts: int = 0
+    exit_code: int | None = None
+    exited_ns: int | None = None
+    reason: str = ""
+    lines: tuple[str, ...] = ()
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
     """A node's own account of itself: on every change and once a second.
 
@@ -375,6 +399,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     last_frame_ns: int | None = None
     cameras: tuple[CameraHealth, ...] = ()
     watches: tuple[WatchSpec, ...] = ()
+    processes: tuple[ProcessHealth, ...] = ()
     counters: dict[str, int] = {}
 
 

@@ -232,6 +232,9 @@ def synthetic_rows(count: int, tilts: list[float], seed: int, readers: set[str])
     for tilt_deg in tilts:
         for index in range(count):
             random = np.random.default_rng([seed, int(10 * tilt_deg), index])
+            if readers == {"clock"}:
+                yield _synthetic_clock(random, tilt_deg, index)
+                continue
             image, center, marks, value = draw_gauge(
                 random, random.uniform(0.02, 0.98), tilt_deg=tilt_deg
             )

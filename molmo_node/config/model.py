@@ -23,7 +23,9 @@ from molmo_node.config.fields import (
     SourceText,
     Transport,
 )
+from molmo_node.config.page import WebSettings
 from molmo_node.config.processes import ProcessSettings, start_waves
+from molmo_node.config.sinks import SinksSettings
 from molmo_node.messages import Question, Roi, Task, WatchSpec
 
 ENV_PREFIX = "MOLMO_NODE_"
@@ -203,6 +205,10 @@ class Settings(BaseSettings):
     """Where ROS 2 is."""
     log: LogSettings = LogSettings()
     """What is logged."""
+    web: WebSettings = WebSettings()
+    """The live page."""
+    sinks: SinksSettings = SinksSettings()
+    """Where answers go beside the bus; each has a process of its own."""
     processes: tuple[ProcessSettings, ...] = ()
     """What `molmo-node up` starts; empty: a process for each camera, and a worker."""
 

@@ -13,6 +13,7 @@ from molmo_node.config.secrets import mask
 from molmo_node.errors import ConfigError
 
 _LONGEST_FOUND = 60
+_SECRETS = ("password", "token")
 
 
 def config_error(
@@ -72,7 +73,8 @@ def _describe(
     expected = mask(_expected(details["msg"]))
     if not dotted_key or isinstance(details["input"], BaseModel | Mapping):
         return f"{where}: {expected}", ""
-    return f"{where}: found {_found(details['input'])}, {expected}", ""
+    found = "***" if path[-1] in _SECRETS else _found(details["input"])
+    return f"{where}: found {found}, {expected}", ""
 
 
 def _offer(path: list[str], model: type[BaseModel]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from molmo_node.instruments.angles import apart_deg, unit_vector
 from molmo_node.instruments.dial import Dial
-from molmo_node.instruments.hands import time_hands
+from molmo_node.instruments.hands import geared
 from molmo_node.instruments.needle import Needle, find_needles
 from molmo_node.instruments.pixels import ImageRGB
 from molmo_node.instruments.polar import PolarView, unroll
@@ -116,20 +116,21 @@ def read_pointed_clock(
         for name, tip in hands.items()
     }
     hour, minute = snapped["hour"], snapped["minute"]
-    ways = time_hands([hour, minute], roll_deg)
-    best = next((way for way in ways if way.hour is hour and way.minute is minute), None)
-    if best is None or best.gear_deg > MOST_GEAR_DEG:
+    minutes, gear_deg = geared(hour.angle_deg - roll_deg, minute.angle_deg - roll_deg)
+    if abs(gear_deg) > MOST_GEAR_DEG:
         return ClockReading(
             hour=None, status="refused", method="vlm_points", reason="hands_disagree",
+            gear_deg=gear_deg,
             geometry=Geometry(center=center),
         )  # fmt: skip
-    whole = round(best.minutes) % 720
+    whole = round(minutes) % 720
     return ClockReading(
         hour=whole // 60,
         minute=whole % 60,
-        confidence=SNAPPED_CONFIDENCE * (1.0 - best.gear_deg / (2 * MOST_GEAR_DEG)),
+        confidence=SNAPPED_CONFIDENCE * (1.0 - abs(gear_deg) / (2 * MOST_GEAR_DEG)),
         method="vlm_points",
-        votes=(Vote(method="vlm_points", value=best.minutes, confidence=SNAPPED_CONFIDENCE),),
+        gear_deg=gear_deg,
+        votes=(Vote(method="vlm_points", value=minutes, confidence=SNAPPED_CONFIDENCE),),
         geometry=Geometry(center=center, hands_deg=(hour.angle_deg, minute.angle_deg)),
     )
 

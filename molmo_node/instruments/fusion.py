@@ -13,6 +13,8 @@ from molmo_node.messages import ClockReading, GaugeReading, Vote
 SAME_SHARE = 0.03
 """Of full scale: methods that differ by less saw the same."""
 SAME_MIN = 2.0
+UNSURE_RIGHT = 0.5
+"""Of the times that hands alone were refused for, about every second one is right."""
 DEFAULT_SIGMA_SHARE = 0.02
 
 
@@ -67,13 +69,16 @@ def fuse_clocks(
 
     Returns:
         The hands' time where both agree within two minutes; refused with `methods_disagree`
-        and the model's time as `alternative` where they do not.
+        and the model's time as `alternative` where they do not. A time that the hands alone
+        were not sure of (`low_confidence`) stands where the model says the same.
     """
     if told is None:
         return hands
     minutes = told[0] % 12 * 60.0 + told[1]
     votes = (*hands.votes, Vote(method=told_by, value=minutes, confidence=confidence))
     if hands.hour is None:
+        if (settled := _settled(hands, minutes, confidence)) is not None:
+            return msgspec.structs.replace(settled, votes=votes)
         if confidence < 0.5:
             return msgspec.structs.replace(hands, votes=votes)
         return msgspec.structs.replace(
@@ -87,6 +92,18 @@ def fuse_clocks(
         hands, hour=None, minute=None, second=None, status="refused", method="fused",
         reason="methods_disagree", confidence=0.0, votes=votes,
         alternative=f"{told[0] % 12 or 12}:{told[1]:02d}",
+    )  # fmt: skip
+
+
+def _settled(hands: ClockReading, told: float, confidence: float) -> ClockReading | None:
+    """The time that hands were not sure of, where a model says the same; None where not."""
+    unsure = hands.votes[0].value if hands.votes else None
+    if hands.reason != "low_confidence" or unsure is None or minutes_apart(unsure, told) > SAME_MIN:
+        return None
+    whole = round(unsure) % 720
+    return msgspec.structs.replace(
+        hands, hour=whole // 60, minute=whole % 60, status="ok", method="fused", reason=None,
+        alternative=None, confidence=_either([UNSURE_RIGHT, confidence]),
     )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ HOURS = 12
 FACE = (0.15, 0.60)
 PLAIN_NOISE, BUSY_NOISE = 0.15, 0.50
 """Median difference from the face, in thresholds: of real dials 0.4 at most, of scenes 0.5 up."""
-PLAIN_PRINT = 0.15
+PLAIN_PRINT = 0.18
+"""Shared clocks have 0.22 or more, gauges 0.13 at most but for one, scenes 0.09."""
 PLAIN_RIM = 0.7
 WEIGHTS = (0.40, 0.35, 0.25)
 UNLIKE, LIKE = 0.35, 0.80
@@ -28,13 +29,14 @@ def clock_likeness(view: PolarView, rim_score: float) -> float:
     """
     face = view.difference[view.row(FACE[0]) : view.row(FACE[1]), ::3]
     noise = float(np.median(face)) / view.threshold
+    has_print = min(1.0, round_print(view) / PLAIN_PRINT)
     parts = (
         np.clip((BUSY_NOISE - noise) / (BUSY_NOISE - PLAIN_NOISE), 0.0, 1.0),
-        min(1.0, round_print(view) / PLAIN_PRINT),
+        has_print,
         min(1.0, rim_score / PLAIN_RIM),
     )
     total = float(np.dot(parts, WEIGHTS))
-    return float(np.clip((total - UNLIKE) / (LIKE - UNLIKE), 0.0, 1.0))
+    return has_print * float(np.clip((total - UNLIKE) / (LIKE - UNLIKE), 0.0, 1.0))
 
 
 def round_print(view: PolarView) -> float:

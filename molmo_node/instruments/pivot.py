@@ -7,13 +7,11 @@ of the radius away. Straight rays of hand colour meet at the pivot and nowhere e
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from molmo_node.instruments.dial import Dial
-from molmo_node.instruments.needle import Needle
 from molmo_node.instruments.pixels import Floats, ImageRGB, Mask, lab_of
 
 SIDE = 221
@@ -30,7 +28,6 @@ TAIL_SHARE = 0.3
 FAR_COST = 0.25
 FACE_SIDE_PX = 45
 LEAST_DIFFERENCE = 14.0
-MOST_PARALLEL = 6.0
 
 
 def flatten(image: ImageRGB, dial: Dial, side: int = SIDE) -> ImageRGB:
@@ -52,24 +49,6 @@ def find_pivot(image: ImageRGB, dial: Dial) -> Dial:
         return dial
     offset, _ = _best_offset(mask, offset, COARSE_STEP, FINE_STEP, directions=360)
     return dial.recentred(*dial.to_image(float(offset[0]), float(offset[1])))
-
-
-def crossing(needles: Sequence[Needle]) -> tuple[float, float] | None:
-    """Where the lines of hands cross, in radii from the pivot they were found from.
-
-    Least squares over all straight ones; None where they are near parallel.
-    """
-    lines = [n for n in needles if n.length > 0.4 and n.sigma_deg < 1.0]
-    if len(lines) < 2:
-        return None
-    turn = np.radians([needle.direction_deg for needle in lines])
-    normals = np.column_stack([np.cos(turn), np.sin(turn)])
-    distances = (normals * [needle.foot for needle in lines]).sum(axis=1)
-    weights = np.array([needle.length for needle in lines])
-    if float(np.linalg.cond(normals)) > MOST_PARALLEL:
-        return None
-    found = np.linalg.lstsq(normals * weights[:, None], distances * weights, rcond=None)[0]
-    return float(found[0]), float(found[1])
 
 
 def thin_things(flat: ImageRGB) -> Mask:

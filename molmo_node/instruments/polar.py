@@ -55,17 +55,6 @@ class PolarView:
         return int(np.searchsorted(self.radii, radius))
 
 
-def filled(view: PolarView, width: float) -> PolarView:
-    """The view with gaps up to `width` radii closed along the turn: hands drawn as outlines."""
-    difference = view.difference.copy()
-    for row, radius in enumerate(view.radii):
-        half = min(DIRECTIONS // 8, int(width / float(radius) * DIRECTIONS / (4 * math.pi)))
-        line = np.pad(difference[row], 2 * half, mode="wrap").reshape(1, -1)
-        closed = cv2.morphologyEx(line, cv2.MORPH_CLOSE, np.ones((1, 2 * half + 1), np.uint8))
-        difference[row] = closed[0, 2 * half : 2 * half + DIRECTIONS]
-    return PolarView(view.dial, view.radii, view.lab, difference, view.threshold)
-
-
 def unroll(image: ImageRGB, dial: Dial, ignore: Gray | None = None) -> PolarView:
     """Unroll a dial.
 

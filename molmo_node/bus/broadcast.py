@@ -33,7 +33,7 @@ class Broadcaster:
         transport: Transport,
         address: Address,
         node: str,
-        kind: Literal["camera", "worker", "supervisor"],
+        kind: Literal["camera", "worker", "supervisor", "client"],
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._clock = clock

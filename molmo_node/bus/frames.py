@@ -107,6 +107,11 @@ class FramePublisher:
         self._note_subscriptions()
         self._publish_jpeg(jpeg_key(self._camera), header, body)
 
+    def has_subscriber(self) -> bool:
+        """Whether somebody wants frames now."""
+        self._note_subscriptions()
+        return bool(self._subscribed)
+
     def close(self) -> None:
         """Close the socket and remove the ring."""
         self.socket.close()

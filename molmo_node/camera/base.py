@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ KINDS = {
     "images": "molmo_node.camera.images:ImagesSource",
     "pattern": "molmo_node.camera.pattern:PatternSource",
     "sim": "molmo_node.camera.sim:SimSource",
+    "replay": "molmo_node.camera.replay:ReplaySource",
+    "ros2": "molmo_node.ros2.topic:TopicSource",
 }
 
 
@@ -33,6 +35,8 @@ class Grabbed:
             writes into a body that it has handed out.
         width, height: pixels; 0 where a file's header could not be read.
         stamp_ns, mono_ns: wall and monotonic clock, read together when the frame was grabbed.
+        seq: the number it already has; None where the capture loop numbers it.
+        frame_id: coordinate frame, where the source itself says it; empty: as configured.
     """
 
     body: bytes | memoryview | NDArray[np.uint8]
@@ -41,6 +45,8 @@ class Grabbed:
     height: int
     stamp_ns: int
     mono_ns: int
+    seq: int | None = None
+    frame_id: str = ""
 
     @property
     def stride(self) -> int:
@@ -137,6 +143,15 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Free everything. Safe to call twice, and after a failed `open`."""
+        ...
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A source that is not live and knows when each of its frames is due."""
+
+    def wait_s(self, now_ns: int) -> float:
+        """Seconds from this monotonic time until the next `read`, 0.0 when it is due."""
         ...
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from molmo_node.camera import validate
-from molmo_node.camera.base import BadFrame, EndOfStream, Grabbed, Source, SourceInfo
+from molmo_node.camera.base import BadFrame, EndOfStream, Grabbed, Source, SourceInfo, Timed
 from molmo_node.camera.convert import Convert, unchanged
 from molmo_node.camera.ledger import Ledger, Report
 from molmo_node.camera.pacing import Pacer, retry_s
@@ -188,26 +188,28 @@ class CaptureLoop:
             "stable_id": info.stable_id, "pixel_format": info.pixel_format, "width": info.width,
             "height": info.height, "fps": info.fps, "differences": info.differences(),
         }  # fmt: skip
-        log.log(
-            logging.WARNING if info.differences() else logging.INFO, "camera opened", extra=facts
-        )
+        level = logging.WARNING if info.differences() else logging.INFO
+        log.log(level, "camera opened", extra=facts)
 
     def _stream(self, source: Source, info: SourceInfo) -> None:
-        pacer = Pacer(self._max_fps or (None if info.is_live else info.fps or None))
+        timed = source if isinstance(source, Timed) else None
+        has_pace = info.is_live or timed is not None  # then frames over the rate are skipped
+        pacer = Pacer(self._max_fps or (None if has_pace else info.fps or None))
         now_ns = self._clock.mono_ns()
         self._pulse = Pulse("idle", now_ns, now_ns, _period_s(info, self._max_fps))
         while not self._stop.is_set():
             if not info.is_live:
-                if self._wait(pacer.wait_s(self._clock.mono_ns())):
+                if self._wait((timed or pacer).wait_s(self._clock.mono_ns())):
                     return
-                pacer.take(self._clock.mono_ns())
+                if timed is None:
+                    pacer.take(self._clock.mono_ns())
             try:
                 grabbed = self._guarded("reading", source.read)
             except BadFrame as exc:
                 self._ledger.count("grabbed")
                 self._ledger.reject(exc.reason)
                 continue
-            self._take(grabbed, pacer if info.is_live else None)
+            self._take(grabbed, pacer if has_pace else None)
 
     def _take(self, grabbed: Grabbed, pacer: Pacer | None) -> None:
         """Check a frame; publish it if it is good, and due where it came unpaced."""
@@ -235,9 +237,11 @@ class CaptureLoop:
         except ProtocolError:
             self._ledger.reject("undecodable")
             return False
+        self._seq = max(self._seq, grabbed.seq or 0)
         ref = FrameRef(
             camera=self._camera, session=self._session, seq=self._seq, host=self._host,
-            stamp_ns=grabbed.stamp_ns, mono_ns=grabbed.mono_ns, frame_id=self._frame_id,
+            stamp_ns=grabbed.stamp_ns, mono_ns=grabbed.mono_ns,
+            frame_id=grabbed.frame_id or self._frame_id,
         )  # fmt: skip
         self._publish(converted, ref)
         self._seq += 1

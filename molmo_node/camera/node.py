@@ -59,6 +59,8 @@ class CameraOptions:
     limits: Limits = field(default_factory=Limits)
     security: Security = field(default_factory=Security)
     first_seq: int = 0
+    awaits_subscriber: bool = False
+    """Whether the source is opened only when somebody subscribes to its frames."""
 
 
 class CameraNode:
@@ -124,8 +126,10 @@ class CameraNode:
         poller = zmq.Poller()
         for source in (self._out.socket, self._wake):
             poller.register(source, zmq.POLLIN)
-        self._loop.start()
         try:
+            if self._options.awaits_subscriber:
+                self._await_subscriber(poller)
+            self._loop.start()
             while not (self._is_stopping or self._is_hung):
                 poller.poll(TICK_MS)
                 self._wake.clear()
@@ -136,6 +140,19 @@ class CameraNode:
         if self._is_hung:
             self._replace_self(self._last.ref.seq + 1 if self._last else self._options.first_seq)
         return 1 if self._out.status.state == "failed" else 0
+
+    def _await_subscriber(self, poller: zmq.Poller) -> None:
+        """Serve everything but frames until somebody wants some, or the node is stopped."""
+        self._out.report(detail="waits for a subscriber")
+        poller.register(self._frames.socket, zmq.POLLIN)
+        while not (self._is_stopping or self._frames.has_subscriber()):
+            poller.poll(TICK_MS)
+            self._wake.clear()
+            self._out.welcome()
+            if self._out.is_due():
+                self._out.report()
+        # From here on the socket is the capture thread's.
+        poller.unregister(self._frames.socket)
 
     def _publish(self, grabbed: Grabbed, ref: FrameRef) -> None:
         header = FrameHeader(

@@ -12,24 +12,31 @@ from urllib.parse import urlsplit
 from molmo_node.bus import limits
 from molmo_node.errors import ConfigError
 
-Kind = Literal["v4l2", "stream", "images", "pattern", "sim"]
+Kind = Literal["v4l2", "stream", "images", "pattern", "sim", "replay", "ros2"]
 WantedEncoding = Literal["auto", "mjpeg", "raw"]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 VIDEO_SUFFIXES = frozenset(
     {".avi", ".h264", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpg", ".ts", ".webm"}
 )
+RECORDING_SUFFIX = ".mcap"
 URL_SCHEMES = frozenset({"http", "https", "rtsp", "rtsps", "udp"})
 FORMS_HINT = (
     "a camera is a number (0), a device (/dev/video0, /dev/v4l/by-id/…), a stream (rtsp://…),"
     " a video (clip.mp4), pictures (folder/, a.jpg,b.jpg, 'shots/*.png'),"
-    " a test pattern (pattern:1280x720@30) or the simulated bench (sim:960x540@10)"
+    " a recording (run.mcap, replay:run.mcap#front@2x), a test pattern (pattern:1280x720@30),"
+    " the simulated bench (sim:960x540@10) or a ROS 2 topic (ros2:/camera/image_raw/compressed)"
 )
 _PATTERN = re.compile(
     r"(?:pattern|sim)(?::(?:(?P<width>\d{1,6})x(?P<height>\d{1,6}))?(?:@(?P<fps>[\d.]{1,8}))?)?"
 )
+_ROS_TOPIC = re.compile(r"(?=.{1,255}$)/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_REPLAY = re.compile(
+    r"(?:replay:)?(?P<file>.+?)(?:#(?P<camera>[a-z0-9][a-z0-9_-]{0,63}))?(?:@(?P<speed>[\d.]{1,8})x)?"
+)
 _HIGHEST_FPS = 1000.0
+SPEEDS = (0.01, 100.0)
 # The counter's 24 blocks need 4 px each.
 _PATTERN_SIDE_PX = 96
 
@@ -46,6 +53,8 @@ class SourceSpec:
         encoding: ``raw`` always gives pixels, ``mjpeg`` always JPEG, ``auto`` what costs least.
         jpeg_quality: 1 to 100, for frames that are compressed here.
         loop: begin again after the last picture of a file or folder.
+        speed: of a replay, 1.0 as it was recorded.
+        recorded: the camera in a recording; empty: the only one.
     """
 
     kind: Kind
@@ -57,6 +66,8 @@ class SourceSpec:
     encoding: WantedEncoding = "auto"
     jpeg_quality: int = 85
     loop: bool = True
+    speed: float = 1.0
+    recorded: str = ""
 
     def adjusted(
         self,
@@ -67,6 +78,8 @@ class SourceSpec:
         encoding: str | None = None,
         jpeg_quality: int | None = None,
         loop: bool | None = None,
+        speed: float | None = None,
+        recorded: str | None = None,
     ) -> SourceSpec:
         """The same source as a configuration wants it; None leaves a field as it is.
 
@@ -75,7 +88,7 @@ class SourceSpec:
         """
         settings = {
             "width": width, "height": height, "fps": fps, "encoding": encoding,
-            "jpeg_quality": jpeg_quality, "loop": loop,
+            "jpeg_quality": jpeg_quality, "loop": loop, "speed": speed, "recorded": recorded,
         }  # fmt: skip
         given = {name: value for name, value in settings.items() if value is not None}
         spec = replace(self, **given)  # type: ignore[arg-type]
@@ -98,6 +111,10 @@ def parse_source(text: str) -> SourceSpec:
         return _pattern_spec(text)
     if text == "sim" or text.startswith("sim:"):
         return _sim_spec(text)
+    if text.startswith("replay:") or RECORDING_SUFFIX in PurePosixPath(text).name.lower():
+        return _replay_spec(text)
+    if text.startswith("ros2:"):
+        return _ros_spec(text)
     if "://" in text:
         return _url_spec(text)
     if text.startswith(("/dev/video", "/dev/v4l/")):
@@ -125,6 +142,8 @@ def _check_settings(spec: SourceSpec) -> None:
         raise ConfigError(f"encoding is auto, mjpeg or raw, not {spec.encoding!r}", hint=hint)
     if spec.fps is not None and not 0.0 < spec.fps <= _HIGHEST_FPS:
         raise ConfigError(f"fps is above 0 and up to {_HIGHEST_FPS:g}, not {spec.fps:g}")
+    if not SPEEDS[0] <= spec.speed <= SPEEDS[1]:
+        raise ConfigError(f"speed is {SPEEDS[0]:g} to {SPEEDS[1]:g}, not {spec.speed:g}")
     if not 1 <= spec.jpeg_quality <= 100:
         raise ConfigError(f"jpeg_quality is 1 to 100, not {spec.jpeg_quality}")
     if spec.width is not None and spec.height is not None:
@@ -174,6 +193,30 @@ def _sim_spec(text: str) -> SourceSpec:
     )  # fmt: skip
 
 
+def _replay_spec(text: str) -> SourceSpec:
+    match = _REPLAY.fullmatch(text)
+    if not match or PurePosixPath(match["file"]).suffix.lower() != RECORDING_SUFFIX:
+        raise ConfigError(
+            f"{text!r} is no recording", hint="write run.mcap, or replay:run.mcap#front@2x"
+        )
+    try:
+        speed = float(match["speed"] or 1.0)
+    except ValueError:
+        speed = 0.0
+    spec = replace(_spec("replay", match["file"]), speed=speed, recorded=match["camera"] or "")
+    _check_settings(spec)
+    return spec
+
+
+def _ros_spec(text: str) -> SourceSpec:
+    topic = text.removeprefix("ros2:")
+    if not _ROS_TOPIC.fullmatch(topic):
+        raise ConfigError(
+            f"{text[:64]!r} names no ROS 2 topic", hint="write ros2:/camera/image_raw/compressed"
+        )
+    return SourceSpec(kind="ros2", target=topic, label=text)
+
+
 def _pattern_fps(text: str, fps_text: str | None) -> float:
     try:
         fps = float(fps_text or 30.0)
@@ -218,7 +261,9 @@ def _refuse_unknown_word(text: str) -> None:
     """A path without a known suffix is a folder; a mistyped scheme or file type is not."""
     scheme = _SCHEME.match(text)
     word = scheme[1] if scheme else text
-    near = difflib.get_close_matches(word.lower(), ["pattern", "sim", "rtsp", "http"], n=1)
+    near = difflib.get_close_matches(
+        word.lower(), ["pattern", "sim", "replay", "ros2", "rtsp", "http"], n=1
+    )
     if scheme or (near and "/" not in text):
         ask = f"did you mean {near[0]}?" if near else FORMS_HINT
         raise ConfigError(f"{word[:64]!r} is no kind of camera", hint=ask)

@@ -30,7 +30,8 @@ READY = ("ready", "busy", "degraded")
 class StatusBoard:
     """Listens to the status of all nodes in a run_dir, in a thread of its own.
 
-    A process named ``worker`` or ``camera-NAME`` is the node ``worker`` or ``camera.NAME``.
+    A process named ``worker``, ``camera-NAME`` or ``sink-KIND`` is the node ``worker``,
+    ``camera.NAME`` or ``sink.KIND``.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -97,4 +98,7 @@ class StatusBoard:
 
 def node_of(process: str) -> str:
     """The node that a process of the launch list is."""
-    return process.replace("camera-", "camera.", 1)
+    for kind in ("camera", "sink"):
+        if process.startswith(f"{kind}-"):
+            return process.replace("-", ".", 1)
+    return process

@@ -13,12 +13,17 @@ from molmo_node.cli import (
     camera_verbs,
     config_verbs,
     doctor,
+    foxglove_verb,
     gauge_verbs,
     key_verbs,
     model_verbs,
+    record_verbs,
+    ros2_verb,
     run_verbs,
+    sink_verbs,
     topic_verbs,
     watch_verb,
+    web_verb,
 )
 from molmo_node.cli.exits import INTERRUPTED, exit_code, show_error
 from molmo_node.errors import MolmoNodeError
@@ -34,7 +39,7 @@ app = typer.Typer(
 )
 for verbs in (
     run_verbs, ask_verbs, watch_verb, camera_verbs, gauge_verbs, topic_verbs, config_verbs,
-    key_verbs, model_verbs, doctor,
+    key_verbs, model_verbs, sink_verbs, web_verb, record_verbs, foxglove_verb, ros2_verb, doctor,
 ):  # fmt: skip
     verbs.register(app)
 

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from molmo_node.bus.address import Address, node_address
 from molmo_node.cli.session import security_of, worker_address
+from molmo_node.errors import CameraError, ConfigError
 
 if TYPE_CHECKING:
     from molmo_node.camera.node import CameraOptions
     from molmo_node.config import CameraSettings, Settings
+    from molmo_node.ros2.active import Surroundings
+    from molmo_node.sinks.node import SinkNode
     from molmo_node.worker.node import WorkerNode
 
 
@@ -51,6 +54,50 @@ def camera_options(
     )
 
 
+def replay_options(
+    settings: Settings, source: str, name: str, speed: float | None, loop: bool, waits: bool
+) -> CameraOptions:
+    """What the process of a replayed camera needs.
+
+    Args:
+        name: of the camera; empty: as it was recorded. One that is configured keeps its endpoint.
+
+    Raises:
+        ConfigError: the recording cannot be read, or it is not clear which camera is meant.
+    """
+    from molmo_node.camera.node import CameraOptions, resume_seq
+    from molmo_node.camera.replay import choose_camera, look_into, recorded_frame_id
+    from molmo_node.camera.spec import parse_source
+    from molmo_node.config import CameraSettings
+
+    spec = parse_source(source).adjusted(speed=speed, loop=loop)
+    if spec.kind != "replay":
+        raise ConfigError(f"{source!r} is no recording", hint="`molmo-node record` makes *.mcap")
+    try:
+        spec = spec.adjusted(recorded=choose_camera(spec, look_into(spec).cameras))
+        frame_id = recorded_frame_id(spec)
+    except CameraError as exc:
+        raise ConfigError(exc.message, hint=exc.hint) from exc
+    known = {camera.name: camera for camera in settings.cameras}
+    chosen = known.get(name or spec.recorded) or CameraSettings(name=name or spec.recorded)
+    return CameraOptions(
+        name=chosen.name,
+        spec=spec,
+        address=camera_address(settings, chosen),
+        run_dir=settings.run_dir,
+        frame_id=chosen.frame_id or frame_id,
+        security=security_of(settings),
+        first_seq=resume_seq(),
+        awaits_subscriber=waits,
+    )
+
+
+def worker_and_cameras(settings: Settings) -> tuple[tuple[Address, ...], dict[str, Address]]:
+    """Where the worker is, and the cameras that these settings name."""
+    cameras = {camera.name: camera_address(settings, camera) for camera in settings.cameras}
+    return (worker_address(settings),), cameras
+
+
 def make_worker(settings: Settings) -> WorkerNode:
     """The worker that these settings describe, not yet running."""
     from molmo_node.worker.cameras import CameraPlace
@@ -76,3 +123,33 @@ def make_worker(settings: Settings) -> WorkerNode:
         security=security_of(settings),
     )
     return WorkerNode(options, lambda progress: make_answerer(settings, gauges, progress), refresh)
+
+
+def make_sink_node(settings: Settings, kind: str) -> SinkNode:
+    """The sink of this kind that these settings describe, not yet running."""
+    from molmo_node.sinks.kinds import make_sink
+    from molmo_node.sinks.node import SinkNode, SinkOptions
+
+    section = getattr(settings.sinks, kind)
+    options = SinkOptions(
+        kind=kind,
+        worker=worker_address(settings),
+        run_dir=settings.run_dir,
+        buffer=getattr(section, "buffer", 1000),
+        security=security_of(settings),
+    )
+    return SinkNode(options, lambda view: make_sink(kind, section, view))
+
+
+def ros_surroundings(settings: Settings) -> Surroundings:
+    """Where the bridge to ROS 2 finds the worker, and publishes its camera."""
+    from molmo_node.ros2.active import Surroundings
+    from molmo_node.ros2.worker_link import WorkerPlace
+
+    known = {camera.name: camera_address(settings, camera) for camera in settings.cameras}
+
+    def place(name: str) -> Address:
+        return known.get(name) or node_address(settings.run_dir, f"camera.{name}")
+
+    worker = WorkerPlace(worker_address(settings).text, settings.run_dir, security_of(settings))
+    return Surroundings(worker, place)

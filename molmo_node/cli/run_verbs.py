@@ -10,6 +10,7 @@ import typer
 
 from molmo_node.cli import options
 from molmo_node.cli.exits import INTERRUPTED
+from molmo_node.cli.ros2_verb import with_ros
 from molmo_node.cli.signals import StopSignals
 from molmo_node.errors import ConfigError
 
@@ -94,6 +95,7 @@ def up(
 def demo(seconds: _Seconds = None, json: options.Json = False) -> None:
     """Ask about a simulated bench, whose truth is known: camera, worker, answers, no set-up."""
     signals = StopSignals()
+    import shutil
     import tempfile
 
     from molmo_node.cli import demo_truth, session
@@ -101,7 +103,9 @@ def demo(seconds: _Seconds = None, json: options.Json = False) -> None:
 
     settings_file = Path(__file__).parents[1] / "examples" / "demo.yaml"
     with tempfile.TemporaryDirectory(prefix="molmo-demo-") as folder:
-        loaded = session.load_settings(settings_file, run_dir=Path(folder))
+        # The page may write profiles; those of the package are examples for everybody.
+        gauges = shutil.copytree(settings_file.parent / "gauges", Path(folder) / "gauges")
+        loaded = session.load_settings(settings_file, run_dir=Path(folder), gauges__folder=gauges)
         print(_DEMO_OPENING, file=sys.stderr)
         outcome = run_stage(loaded, seconds, json, signals, demo_truth.is_right)
     print(outcome.summary(), file=sys.stderr if json else sys.stdout)
@@ -127,7 +131,10 @@ def camera(
     settings = session.load_settings(config, run_dir=run_dir).settings
     session.start_log(settings)
     chosen = _choose(settings, name, source)
-    node = CameraNode(nodes.camera_options(settings, chosen, source, fps))
+    wanted = nodes.camera_options(settings, chosen, source, fps)
+    if wanted.spec.kind == "ros2":
+        with_ros(settings)
+    node = CameraNode(wanted)
     signals.attach(node.stop)
     _finish(signals.exit_code(node.run()))
 

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from molmo_node.cli import session, show
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LISTEN_S = 0.25
+SILENT_VERBS = frozenset({"record", "foxglove"})
+"""They say no status of their own: they are ready when they run."""
 
 
 def run_stage(
@@ -40,19 +43,27 @@ def run_stage(
     Raises:
         ConfigError: another node runs in this run_dir.
     """
-    from molmo_node.supervisor import Supervisor, process_specs
+    from molmo_node.supervisor import Announcer, Supervisor, process_specs
 
     settings = loaded.settings
     session.start_log(settings)
     outcome = Outcome(judge)
     specs = process_specs(loaded)
-    with StatusBoard(settings) as board:
+    with ExitStack() as stack:
+        board = stack.enter_context(StatusBoard(settings))
 
         def on_event(event: ProcessEvent) -> None:
             outcome.restarts += event.kind == "started" and board.was_up(event.name)
+            announcer.note(event)
             show_event(event)
 
-        supervisor = Supervisor(specs, on_event, board.hang_reason, is_ready=board.is_ready)
+        silent = {spec.name for spec in specs if SILENT_VERBS & set(spec.argv)}
+
+        def is_ready(name: str) -> bool:
+            return name in silent or board.is_ready(name)
+
+        supervisor = Supervisor(specs, on_event, board.hang_reason, is_ready=is_ready)
+        announcer = stack.enter_context(Announcer(settings.run_dir, supervisor.states))
         listener = _Listener(session.make_client(settings), outcome, is_json)
         signals.attach(supervisor.stop)  # until `run` takes them over
         timer = threading.Timer(seconds or 0.0, supervisor.stop)

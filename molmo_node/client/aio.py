@@ -26,7 +26,7 @@ from molmo_node.client.subscription import (
     subscribe,
 )
 from molmo_node.errors import DeadlineExceeded, MolmoNodeError
-from molmo_node.messages import Answer, FrameChoice, Question, Roi, Status, Task
+from molmo_node.messages import Answer, FrameChoice, Question, Roi, Status, Task, WatchSpec
 
 
 class AsyncSubscription(Generic[T]):
@@ -198,6 +198,19 @@ class AsyncClient:
             raise
         self._core.keep_lease(spec)
         return AsyncWatch(self._core, spec.name, answers)
+
+    async def hold(self, spec: WatchSpec) -> None:
+        """Have a watch stand without listening to it, until `release` or the client's end.
+
+        Raises:
+            MolmoNodeError: why the worker does not take it; it is then not tried again.
+        """
+        await asyncio.wrap_future(self._core.lease(spec).future)
+        self._core.keep_lease(spec)
+
+    def release(self, name: str) -> None:
+        """End a watch that `hold` made."""
+        self._core.end_lease(name)
 
     def answers(
         self,

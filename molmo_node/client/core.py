@@ -129,10 +129,17 @@ class Core:
 
     def node_addresses(self) -> list[Address]:
         """The worker, and the nodes of this host that are reached as it is: with keys, or not."""
-        covers = self.transport.security.covers
-        here = [Address(entry.address) for entry in running_nodes(self.run_dir)]
-        others = [one for one in here if one != self.address]
-        return [self.address, *(one for one in others if covers(one) == covers(self.address))]
+        return node_addresses(self.transport.security, self.address, self.run_dir)
+
+
+def node_addresses(security: Security, worker: Address, run_dir: Path) -> list[Address]:
+    """A worker, and the nodes of this host that one socket can reach beside it.
+
+    A socket speaks with keys or without: nodes that are reached the other way are left out.
+    """
+    others = [Address(entry.address) for entry in running_nodes(run_dir)]
+    fit = (one for one in others if security.covers(one) == security.covers(worker))
+    return [worker, *(one for one in fit if one != worker)]
 
 
 def watch_spec(

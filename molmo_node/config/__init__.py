@@ -11,9 +11,11 @@ from molmo_node.config.model import (
     WatchSettings,
     WorkerSettings,
 )
+from molmo_node.config.page import WebSettings
 from molmo_node.config.processes import ProcessSettings, start_waves
 from molmo_node.config.secrets import mask
 from molmo_node.config.show import Row, schema, show
+from molmo_node.config.sinks import SinksSettings
 
 __all__ = [
     "CameraSettings",
@@ -24,7 +26,9 @@ __all__ = [
     "Row",
     "SecuritySettings",
     "Settings",
+    "SinksSettings",
     "WatchSettings",
+    "WebSettings",
     "WorkerSettings",
     "default_run_dir",
     "ensure_run_dir",

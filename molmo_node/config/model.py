@@ -23,7 +23,9 @@ from molmo_node.config.fields import (
     SourceText,
     Transport,
 )
+from molmo_node.config.page import WebSettings
 from molmo_node.config.processes import ProcessSettings, start_waves
+from molmo_node.config.sinks import SinksSettings
 from molmo_node.messages import Question, Roi, Task, WatchSpec
 
 ENV_PREFIX = "MOLMO_NODE_"
@@ -160,6 +162,13 @@ class SecuritySettings(Section):
     """Names whose keys are let in; empty: every public key in keys_dir."""
 
 
+class Ros2Settings(Section):
+    """The bridge to ROS 2; its own settings are ROS parameters."""
+
+    python: Path | None = None
+    """Python of an environment with rclpy, for `molmo-node ros2` and cameras of ros2: topics."""
+
+
 class LogSettings(Section):
     """What is logged, on stderr."""
 
@@ -192,8 +201,14 @@ class Settings(BaseSettings):
     """Standing questions."""
     security: SecuritySettings = Field(default_factory=SecuritySettings)
     """Who may connect."""
+    ros2: Ros2Settings = Ros2Settings()
+    """Where ROS 2 is."""
     log: LogSettings = LogSettings()
     """What is logged."""
+    web: WebSettings = WebSettings()
+    """The live page."""
+    sinks: SinksSettings = SinksSettings()
+    """Where answers go beside the bus; each has a process of its own."""
     processes: tuple[ProcessSettings, ...] = ()
     """What `molmo-node up` starts; empty: a process for each camera, and a worker."""
 

@@ -7,7 +7,21 @@ from pathlib import Path
 from typing import Any
 
 _SCRIPTED = "scripted:"
-_FOLDERS = (("gauges", "folder"), ("security", "keys_dir"))
+_FOLDERS = (
+    ("gauges", "folder"),
+    ("ros2", "python"),
+    ("security", "keys_dir"),
+    ("web", "token_file"),
+    ("web", "data_file"),
+)
+
+_SINK_PATHS = (
+    ("jsonl", "folder"),
+    ("csv", "folder"),
+    ("mqtt", "password_file"),
+    ("mqtt", "tls_ca"),
+    ("prometheus", "token_file"),
+)
 
 
 def anchored(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -20,6 +34,9 @@ def anchored(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
     _on_folder(tree, "run_dir", folder)
     for section, key in _FOLDERS:
         _on_folder(tree.get(section), key, folder)
+    sinks = tree.get("sinks")
+    for kind, key in _SINK_PATHS:
+        _on_folder(sinks.get(kind) if isinstance(sinks, dict) else None, key, folder)
     cameras = tree.get("cameras")
     for camera in cameras if isinstance(cameras, list) else []:
         _if_there(camera, "source", folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -13,6 +13,7 @@ from molmo_node.config.secrets import mask
 from molmo_node.errors import ConfigError
 
 _LONGEST_FOUND = 60
+_SECRETS = ("password", "token")
 
 
 def config_error(
@@ -38,15 +39,18 @@ def nearest_key(key: str, known: list[str]) -> str | None:
 
 
 def keys_at(model: type[BaseModel], path: list[str]) -> list[str]:
-    """The keys that may stand below `path`, the index of a list item included in it."""
+    """The keys that may stand below `path`, the index or name of an item included in it."""
     inner: Any = model
+    is_name = False
     for part in path:
-        if part.isdecimal():
+        if is_name or part.isdecimal():
+            is_name = False
             continue
         field = inner.model_fields.get(part)
         inner = None if field is None else _model_in(field.annotation)
-        if inner is None:
+        if field is None or inner is None:
             return []
+        is_name = get_origin(field.annotation) is dict
     return list(inner.model_fields)
 
 
@@ -69,7 +73,8 @@ def _describe(
     expected = mask(_expected(details["msg"]))
     if not dotted_key or isinstance(details["input"], BaseModel | Mapping):
         return f"{where}: {expected}", ""
-    return f"{where}: found {_found(details['input'])}, {expected}", ""
+    found = "***" if path[-1] in _SECRETS else _found(details["input"])
+    return f"{where}: found {found}, {expected}", ""
 
 
 def _offer(path: list[str], model: type[BaseModel]) -> str:

@@ -8,10 +8,11 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
+from molmo_node.messages import ProcessState
 from molmo_node.supervisor.backoff import RestartSchedule
 from molmo_node.supervisor.output import Output
 from molmo_node.supervisor.parts import ChildProcess, ChildWatcher, make_watcher
-from molmo_node.supervisor.spec import ChildState, ProcessEvent, ProcessSpec, State
+from molmo_node.supervisor.spec import ChildState, ProcessEvent, ProcessSpec
 
 
 class Child:
@@ -30,7 +31,7 @@ class Child:
         tell: Callable[[ProcessEvent], None],
     ) -> None:
         self.spec = spec
-        self.state: State = "waiting"
+        self.state: ProcessState = "waiting"
         self.is_ready = False
         self.is_killed = False
         self.last_exit: int | None = None
@@ -56,6 +57,7 @@ class Child:
             name=self.spec.name,
             state=self.state,
             pid=self.pid,
+            is_ready=self.is_ready,
             restarts=max(0, self._starts - 1),
             last_exit=self.last_exit,
             last_lines=self._output.lines,

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from molmo_node.messages import ProcessState
+
 Restart = Literal["always", "on-failure", "never"]
-State = Literal["waiting", "running", "restarting", "failed", "finished", "stopping", "stopped"]
 EventKind = Literal[
     "started", "ready", "not_ready", "exited", "restarting", "failed", "killed_hung", "stopped"
 ]
@@ -78,8 +79,9 @@ class ChildState:
     """A process as it is now; `last_lines` are of the run that is on or was the last."""
 
     name: str
-    state: State
+    state: ProcessState
     pid: int | None
+    is_ready: bool
     restarts: int
     last_exit: int | None
     last_lines: tuple[str, ...]

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import molmo_node
 from molmo_node.cli.main import app
+from tests.recording.samples import write as write_recording
 from tests.support.stack import Stack
 from tests.support.waiting import wait_for
 
@@ -31,7 +32,8 @@ SCRIPT = {
         {"task": "describe", "reply": "a bench"},
     ]
 }
-RUNS_ON = ("up", "camera", "worker")
+RUNS_ON = ("up", "camera", "worker", "web", "replay", "sink csv")
+OWN_TEST = ("demo", "foxglove", "sink", "ros2")
 
 
 def commands(
@@ -60,6 +62,7 @@ def workplace(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("desk.jpg", "dial.jpg", "plate.jpg"):
         shutil.copy(photo, tmp_path / name)
     stack.file("plate.json", '{"type": "object"}')
+    write_recording(tmp_path / "run.mcap")
     shutil.copytree(EXAMPLES / "gauges", tmp_path / "configs" / "gauges")
     for suffix in (".yaml", ".jpg"):
         source = tmp_path / "configs" / "gauges" / f"workshop_gauge{suffix}"
@@ -87,7 +90,7 @@ def test_examples_of_verbs_that_end_succeed(workplace: Stack) -> None:
     workplace.wait_ready(workplace.client(), "front", "hall")
 
     for words, epilog in commands(as_group()):
-        if words[0] in (*RUNS_ON, "demo"):
+        if words[0] in (*RUNS_ON, *OWN_TEST):
             continue
         args = example(words, epilog)
         if words[0] in ("ask", "watch"):  # two cameras run: say which
@@ -99,11 +102,11 @@ def test_examples_of_verbs_that_end_succeed(workplace: Stack) -> None:
 
 @pytest.mark.parametrize("verb", RUNS_ON)
 def test_examples_of_verbs_that_run_on_stop_with_zero(workplace: Stack, verb: str) -> None:
-    epilog = dict(commands(as_group()))[(verb,)]
-    process = workplace.start(verb, *example((verb,), epilog))
+    words = tuple(verb.split())
+    process = workplace.start(verb, *example(words, dict(commands(as_group()))[words]))
     wait_for(workplace.nodes, 15, "a node")
     client = workplace.client(connect_s=15)
-    if verb != "camera":
+    if verb in ("up", "worker"):
         workplace.wait_status(client, lambda status: status.node == "worker")
 
     process.send(signal.SIGTERM)

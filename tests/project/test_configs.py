@@ -30,9 +30,9 @@ def names(paths):
 
 def test_there_are_examples_of_each_kind():
     assert {path.stem for path in CONFIGS} >= {
-        "usb-camera", "rtsp-camera", "folder", "video", "two-gauges",
+        "usb-camera", "rtsp-camera", "folder", "video", "two-gauges", "mqtt",
     }  # fmt: skip
-    assert {path.stem for path in LAUNCH_FILES} >= {"demo", "robot", "gauges", "fleet"}
+    assert {path.stem for path in LAUNCH_FILES} >= {"demo", "robot", "gauges", "fleet", "plant"}
     assert UNITS
 
 
@@ -50,14 +50,15 @@ def test_it_explains_itself(path):
 
 
 @names(LAUNCH_FILES)
-def test_it_starts_a_process_for_each_camera_of_this_host_and_a_worker(path, keys):
+def test_it_starts_a_process_for_each_camera_of_this_host_a_worker_and_each_sink(path, keys):
     loaded = config.load(path, {}, keys)
 
     specs = {spec.name: spec.argv[3:] for spec in process_specs(loaded)}
 
     here = [camera.name for camera in loaded.settings.cameras if camera.endpoint is None]
     expected = {f"camera-{name}": ("camera", "--name", name) for name in here}
-    assert specs == expected | {"worker": ("worker",)}
+    sinks = {f"sink-{kind}": ("sink", kind) for kind in loaded.settings.sinks.kinds}
+    assert specs == expected | {"worker": ("worker",)} | sinks
 
 
 def test_the_fleet_is_refused_without_keys(tmp_path):

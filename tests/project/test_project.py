@@ -13,7 +13,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-TESTED_EXTRAS = ("model", "web", "dev")
+TESTED_EXTRAS = (
+    "model", "web", "mqtt", "metrics", "record", "foxglove", "dev", "ros2", "ros2-kilted",
+)  # fmt: skip
 
 
 def pins() -> dict[str, str]:

@@ -28,11 +28,14 @@ MAY_IMPORT = {
     "sim": PLAIN,
     "gauge_profiles": PIXELS | {"instruments"},
     "config": PLAIN | {"bus"},
-    "camera": READING | {"sim"},
+    "recording": READING | {"client", "instruments"},
+    "foxglove": READING | {"client", "recording"},
+    "camera": READING | {"sim", "recording"},
     "client": READING,
     "supervisor": PLAIN | {"bus", "config"},
     "worker": READING | {"models", "instruments", "gauge_profiles", "config"},
-    "sinks": READING | {"client"},
+    "sinks": READING | {"client", "config"},
+    "ros2": READING | {"camera", "client", "config", "instruments"},
 }
 DOORS = {"cli", "web", "", "__main__"}
 """They may use every room, and no room uses them."""

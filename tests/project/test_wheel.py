@@ -54,7 +54,8 @@ def test_the_wheel_is_complete_and_holds_nothing_beside_the_package(wheel):
     here = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "molmo_node").rglob("*")
-        if path.is_file() and path.suffix in {".py", ".yaml", ".jpg", ".png", ".json", ".typed"}
+        if path.is_file()
+        and path.suffix in {".py", ".yaml", ".jpg", ".png", ".json", ".typed", ".xml"}
     }
 
     assert here - names == set()

@@ -31,13 +31,18 @@ def wait_until(is_so: Callable[[], object], what: str, within_s: float = 8.0) ->
 class Running:
     """A supervisor that runs in a thread of its own."""
 
-    def __init__(self, *specs: ProcessSpec, **more) -> None:
+    def __init__(
+        self,
+        *specs: ProcessSpec,
+        on_event: Callable[[ProcessEvent], object] = lambda event: None,
+        **more,
+    ) -> None:
         self.events: list[tuple[float, ProcessEvent]] = []
         self.sink = io.StringIO()
         self.code: int | None = None
         self.supervisor = Supervisor(
             specs,
-            lambda event: self.events.append((time.monotonic(), event)),
+            lambda event: (self.events.append((time.monotonic(), event)), on_event(event)),
             sink=self.sink,
             **more,
         )

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from molmo_node import config
-from molmo_node.supervisor import Backoff, process_specs
+from molmo_node.supervisor import Backoff, launch, process_specs
 from molmo_node.supervisor.backoff import RestartSchedule
 from molmo_node.supervisor.notify import ServiceManager
 from molmo_node.supervisor.output import LONGEST_LINE_BYTES, Output
@@ -141,6 +141,7 @@ def test_without_a_list_each_camera_and_a_worker_are_started():
         ("-m", "molmo_node", "camera", "--name", "front"),
         ("-m", "molmo_node", "camera", "--name", "back"),
         ("-m", "molmo_node", "worker"),
+        ("-m", "molmo_node", "web"),
     ]
     assert config.load(None, specs[0].env).settings == loaded.settings
 
@@ -159,7 +160,18 @@ def test_a_camera_of_another_host_is_not_started_here(tmp_path):
 
     specs = process_specs(config.load(None, {}, flags))
 
-    assert [spec.name for spec in specs] == ["camera-shown", "camera-near", "worker"]
+    assert [spec.name for spec in specs] == ["camera-shown", "camera-near", "worker", "page"]
+
+
+@pytest.mark.parametrize("why", ["off", "not installed"])
+def test_no_page_is_started_where_it_is_off_or_its_extra_is_missing(monkeypatch, why):
+    if why == "not installed":
+        monkeypatch.setattr(launch, "PAGE_NEEDS", ("starlette", "no_such_package"))
+    flags = {"cameras": [{"name": "front"}], "web.enabled": why != "off"}
+
+    specs = process_specs(config.load(None, {}, flags))
+
+    assert [spec.name for spec in specs] == ["camera-front", "worker"]
 
 
 @pytest.mark.process

@@ -14,6 +14,7 @@ ENUMS = {
     "Encoding": messages.Encoding,
     "FrameChoice": messages.FrameChoice,
     "NodeState": messages.NodeState,
+    "ProcessState": messages.ProcessState,
     "ReadingStatus": messages.ReadingStatus,
     "Reason": messages.Reason,
 }

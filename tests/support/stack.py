@@ -86,6 +86,8 @@ class Stack:
         self.run_dir = run_dir
         self.processes: dict[str, Process] = {}
         self._ended: list[Process] = []
+        # A browser that other tests use too is no process of ours.
+        self._foreign = {child.pid for child in psutil.Process().children()}
         self._clients: list[Client] = []
 
     def start(self, name: str, *args: str, env: dict[str, str] | None = None) -> Process:
@@ -96,7 +98,13 @@ class Stack:
         self, name: str, argv: list[str], env: dict[str, str] | None = None, keep_lines: int = 400
     ) -> Process:
         """Start a program whose default run_dir is this stack's."""
-        full_env = {**os.environ, "MOLMO_NODE_RUN_DIR": str(self.run_dir), **(env or {})}
+        full_env = {
+            **os.environ,
+            "MOLMO_NODE_RUN_DIR": str(self.run_dir),
+            "MOLMO_NODE_WEB__ENABLED": "false",  # the tests of the page say otherwise
+            "MOLMO_NODE_WEB__PORT": "0",
+            **(env or {}),
+        }
         process = Process(argv, full_env, keep_lines)
         if name in self.processes:
             self._ended.append(self.processes[name])
@@ -176,7 +184,8 @@ class Stack:
         """End everything and check that nothing is left."""
         for client in self._clients:
             client.close()
-        children = psutil.Process().children(recursive=True)
+        ours = [c for c in psutil.Process().children() if c.pid not in self._foreign]
+        children = [each for one in ours for each in (one, *one.children(recursive=True))]
         for process in [*reversed(list(self.processes.values())), *self._ended]:
             process.end()
         _, alive = psutil.wait_procs(children, timeout=2.0)

@@ -228,3 +228,33 @@ def test_every_size_survives_encoding(width, height, quality):
 
     assert imaging.image_size(body, "jpeg") == (width, height)
     assert imaging.decode_rgb(body, imaging.sniff(body), width, height).shape == (height, width, 3)
+
+
+EXIF_TURNED = bytes([
+    0xFF, 0xE1, 0, 0x22, *b"Exif\0\0MM", 0, 0x2A, 0, 0, 0, 8,
+    0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0,
+])  # fmt: skip
+
+
+def test_a_jpeg_that_says_it_is_turned_loses_that_and_no_pixel():
+    plain = imaging.encode_jpeg(np.full((48, 64, 3), 90, np.uint8))
+    turned = plain[:2] + EXIF_TURNED + plain[2:]
+
+    assert imaging.without_turning(turned) == plain
+    assert imaging.without_turning(plain) is plain
+
+
+def test_a_png_that_says_it_is_turned_loses_that_and_no_pixel():
+    plain = imaging.encode(np.full((48, 64, 3), 90, np.uint8), ".png")
+    chunk = (4).to_bytes(4, "big") + b"eXIf" + b"MM\0*" + bytes(4)
+    turned = plain[:33] + chunk + plain[33:]
+
+    assert imaging.without_turning(turned) == plain
+    assert imaging.without_turning(plain) is plain
+
+
+@pytest.mark.parametrize("cut", range(0, 60, 7))
+def test_a_turned_jpeg_that_is_cut_short_is_no_trap(cut):
+    plain = imaging.encode_jpeg(np.full((48, 64, 3), 90, np.uint8))
+
+    assert len(imaging.without_turning((plain[:2] + EXIF_TURNED + plain[2:])[: 4 + cut])) <= 4 + cut

@@ -1,0 +1,1 @@
+"""Recordings: MCAP files of frames, answers, readings and states; written, read, repaired."""

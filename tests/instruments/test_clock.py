@@ -250,7 +250,7 @@ def test_look_tells_hands_from_a_dark_or_a_light_face() -> None:
 
 @needs_shared
 @pytest.mark.soak
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_no_shared_clock_is_misread_and_most_are_read() -> None:
     right, refused = 0, 0
     items = [item for item in shared_labels()["items"] if item["kind"] in ("clock", "watch")]
@@ -275,7 +275,7 @@ def _nearest(readings: list[ClockReading], item: dict[str, Any]) -> ClockReading
 
 @needs_shared
 @pytest.mark.soak
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_no_scene_without_a_clock_gives_a_time() -> None:
     scenes = sorted((SHARED / "pointing" / "images").iterdir())
     told = {path.name for path in scenes for r in read_clocks(load(path)) if r.hour is not None}

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from molmo_node.instruments import draw_reading, read_clocks, read_gauges
 from molmo_node.instruments.pixels import ImageRGB
-from tools.instrument_sets import Row, folder_rows, load, synthetic_rows
+from tools.instrument_sets import Eyes, Row, folder_rows, load, synthetic_rows
 
 GROSS = {"%FS": 10.0, "min": 10.0}
 RIGHT = {"%FS": 2.0, "min": 1.0}
@@ -104,18 +104,34 @@ def sheet(tiles: list[ImageRGB]) -> ImageRGB:
     return np.vstack(rows)
 
 
-def without_dials(folder: Path) -> None:
-    """Pictures that show no dial: every reading given out is a false one."""
+def eyes(engine: str | None, weights: Path | None) -> Eyes | None:
+    """The engine that points at gauges, if one was asked for."""
+    if engine is None:
+        return None
+    from molmo_node.models.nano import NanoEngine
+
+    return Eyes(NanoEngine.load(weights) if weights else NanoEngine.load())
+
+
+def without_dials(folder: Path) -> list[Row]:
+    """Pictures that show no dial: every reading is a false one, and gross if it is given out."""
     false = 0
+    rows = []
     paths = sorted(path for path in folder.iterdir() if path.suffix in (".jpg", ".png"))
     for path in paths:
         image = load(path)
         clocks = [r for r in read_clocks(image) if r.hour is not None]
-        gauges = [r for r in read_gauges(image) if r.value is not None]
+        seen = read_gauges(image)
+        gauges = [r for r in seen if r.value is not None]
+        error = 100.0 if seen[0].votes else None
+        accepted = bool(gauges)
+        item = f"no dial: {path.name}"
+        rows.append(Row("uncalibrated", item, "%FS", error, seen[0].confidence, accepted, 0.0))
         false += bool(clocks or gauges)
         if clocks or gauges:
             print(path.name, [(r.hour, r.minute) for r in clocks], [r.value for r in gauges])
     print(f"{false} of {len(paths)} pictures gave a reading")
+    return rows
 
 
 def main() -> None:
@@ -127,32 +143,41 @@ def main() -> None:
     options.add_argument("--json", type=Path, metavar="FILE")
     options.add_argument("--sheet", type=Path, metavar="FILE")
     options.add_argument("--synthetic", type=int, default=0, metavar="COUNT")
+    options.add_argument(
+        "--first", type=int, default=0, metavar="INDEX", help="for long runs in parts"
+    )
     options.add_argument("--tilts", default="0,20,35", metavar="DEGREES")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--readers", default="calibrated,clock", metavar="NAMES")
+    options.add_argument("--engine", choices=["nano"], help="also read gauges with its points")
+    options.add_argument(
+        "--weights", type=Path, metavar="FILE", help="its weights; default: shipped"
+    )
     options.add_argument("--no-dials", type=Path, metavar="FOLDER")
     chosen = options.parse_args()
     rows: list[Row] = []
     tiles: list[ImageRGB] = []
     if chosen.root:
-        for row, reading, image in folder_rows(chosen.root, chosen.peers):
+        for row, reading, image in folder_rows(
+            chosen.root, chosen.peers, eyes(chosen.engine, chosen.weights)
+        ):
             rows.append(row)
             if reading is not None:
                 tiles.append(draw_reading(image, reading))
     if chosen.synthetic:
         tilts = [float(tilt) for tilt in chosen.tilts.split(",")]
         readers = set(chosen.readers.split(","))
-        rows += synthetic_rows(chosen.synthetic, tilts, chosen.seed, readers)
+        rows += synthetic_rows(chosen.synthetic, tilts, chosen.seed, readers, chosen.first)
     if rows:
         print(table(rows))
+    if chosen.no_dials:
+        rows += without_dials(chosen.no_dials)
     if chosen.json:
         chosen.json.parent.mkdir(parents=True, exist_ok=True)
         chosen.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
     if chosen.sheet and tiles:
         chosen.sheet.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(chosen.sheet), sheet(tiles)[:, :, ::-1])
-    if chosen.no_dials:
-        without_dials(chosen.no_dials)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,15 @@ from typing import Any
 import cv2
 import numpy as np
 
-from molmo_node.instruments import Profile, read_clocks, read_gauge, read_gauges
+from molmo_node.instruments import DialHint, Profile, read_clocks, read_gauge, read_gauges
 from molmo_node.instruments.hands import minutes_apart
+from molmo_node.instruments.ocr import text_reader
 from molmo_node.instruments.pixels import ImageRGB
-from molmo_node.messages import ClockReading, GaugeReading, Reading
+from molmo_node.instruments.texts import Text, TextReader
+from molmo_node.messages import ClockReading, GaugeReading, Question, Reading
+from molmo_node.models.engine import Engine
+from molmo_node.worker.dials import trust_in
+from molmo_node.worker.eyes import hint_in
 from tools import instrument_peers as peers
 from tools.dial_renderer import draw_clock, draw_gauge
 
@@ -171,8 +177,41 @@ def _row(
     return Row(method, name, kind, error, confidence, is_accepted, cpu_ms)
 
 
-def folder_rows(root: Path, with_peers: bool) -> Iterator[tuple[Row, Reading | None, ImageRGB]]:
+class Eyes:
+    """An engine that points at gauges for the uncalibrated reader."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.name = f"uncalibrated + {engine.name}"
+
+    def hints(self, image: ImageRGB) -> list[DialHint]:
+        """What it points at when it is asked to read the gauge."""
+        frame = self.engine.encode(image)
+        reply = self.engine.ask(frame, [Question.read_gauge()])[0]
+        hint = hint_in(reply.points, self.engine.name, trust_in(self.engine))
+        return [] if hint is None else [hint]
+
+
+def remembering(read_text: TextReader | None) -> TextReader | None:
+    """A text reader that reads the same pixels once."""
+    if read_text is None:
+        return None
+    known: dict[bytes, Sequence[Text]] = {}
+
+    def read(image: ImageRGB) -> Sequence[Text]:
+        key = hashlib.sha256(image.tobytes()).digest()
+        if key not in known:
+            known[key] = read_text(image)
+        return known[key]
+
+    return read
+
+
+def folder_rows(
+    root: Path, with_peers: bool, eyes: Eyes | None = None
+) -> Iterator[tuple[Row, Reading | None, ImageRGB]]:
     """Every reader on every labelled dial of a folder."""
+    read_text = remembering(text_reader())
     labels = json.loads((root / "labels.json").read_text(encoding="utf-8"))
     seen: dict[str, tuple[list[Any], float]] = {}
     for item in labels["items"]:
@@ -197,8 +236,14 @@ def folder_rows(root: Path, with_peers: bool) -> Iterator[tuple[Row, Reading | N
         for row, reading in calibrated_rows(item, image, with_peers):
             yield row, reading, image
         if item["kind"] not in ("register_dial", "panel_meter"):
-            readings, cpu_ms = timed(lambda i=image: read_gauges(i))
+            readings, cpu_ms = timed(lambda i=image: read_gauges(i, read_text=read_text))
             yield *uncalibrated_row(readings, cpu_ms, item), image
+            if eyes is not None:
+                readings, cpu_ms = timed(
+                    lambda i=image: read_gauges(i, read_text=read_text, hints=eyes.hints(i))
+                )
+                row, _ = uncalibrated_row(readings, cpu_ms, item)
+                yield replace(row, method=eyes.name), None, image
     if "sequence" in labels:
         yield from sequence_rows(root, labels["sequence"])
 
@@ -227,10 +272,12 @@ def sequence_rows(root: Path, sequence: dict[str, Any]) -> Iterator[tuple[Row, R
         )
 
 
-def synthetic_rows(count: int, tilts: list[float], seed: int, readers: set[str]) -> Iterator[Row]:
+def synthetic_rows(
+    count: int, tilts: list[float], seed: int, readers: set[str], first: int = 0
+) -> Iterator[Row]:
     """Drawn gauges and clocks; a seed never used for tuning gives an honest figure."""
     for tilt_deg in tilts:
-        for index in range(count):
+        for index in range(first, first + count):
             random = np.random.default_rng([seed, int(10 * tilt_deg), index])
             if readers == {"clock"}:
                 yield _synthetic_clock(random, tilt_deg, index)

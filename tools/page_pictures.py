@@ -1,7 +1,7 @@
 """Pictures of the live page for the README and the docs, made from a running node.
 
     molmo-node demo &                                          # or any other node with a page
-    python tools/page_pictures.py http://127.0.0.1:8765 --out docs/pictures
+    python tools/page_pictures.py http://127.0.0.1:8770 --out docs/pictures
 
 Looks at the page as a visitor would, asks something, and writes `page_live.jpg` (light, with an
 answer), `page_dark.jpg`, `page_phone.jpg`, `page_wizard.jpg` and `page_node.jpg`, each under

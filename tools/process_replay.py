@@ -43,8 +43,8 @@ from molmo_node.recording.reader import Recording
 from molmo_node.recording.summary import summarize
 
 FOLDER = Path(__file__).parents[1] / "tests" / "replay"
-START_S = 30.0
-ANSWER_S = 20.0
+START_S = 60.0
+ANSWER_S = 60.0
 SEEN_S = 0.5
 # The script's first answer: an engine has it at once.
 QUICK = Question.point("red mug")

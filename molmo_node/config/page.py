@@ -18,7 +18,7 @@ class WebSettings(Section):
     host: str = Field(default="127.0.0.1", min_length=1)
     """Where it listens. Beyond this machine every visitor needs the token."""
     port: int | None = Field(default=None, ge=0, le=65535)
-    """Its port; none: the first free one from 8765 on; 0: any free one."""
+    """Its port; none: the first free one from 8770 on; 0: any free one."""
     token_file: Path | None = None
     """File with the token; none: a token is only needed, and made, beyond this machine."""
     allowed_hosts: tuple[str, ...] = ()

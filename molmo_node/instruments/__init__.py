@@ -5,12 +5,14 @@ from molmo_node.instruments.draw import draw_reading
 from molmo_node.instruments.from_points import read_pointed_clock, read_pointed_gauge
 from molmo_node.instruments.fusion import fuse_clocks, fuse_gauges
 from molmo_node.instruments.gauge import read_gauge
+from molmo_node.instruments.hint import DialHint
 from molmo_node.instruments.profile import Mark, Profile, Register
 from molmo_node.instruments.propose import Trial, propose_profile, try_profile
 from molmo_node.instruments.steady import SteadyReading
 from molmo_node.instruments.uncalibrated import read_gauges
 
 __all__ = [
+    "DialHint",
     "Mark",
     "Profile",
     "Register",

@@ -12,7 +12,7 @@ from molmo_node.instruments.angles import unit_vector
 from molmo_node.instruments.clock_look import ClockLook, look_for_time
 from molmo_node.instruments.find import find_dials
 from molmo_node.instruments.fit_hands import HandsFit
-from molmo_node.instruments.likeness import clock_likeness
+from molmo_node.instruments.likeness import clock_likeness, marks_roll_deg
 from molmo_node.instruments.numerals import roll_from_numerals
 from molmo_node.instruments.ocr import text_reader
 from molmo_node.instruments.pixels import ImageRGB
@@ -57,19 +57,29 @@ def read_clocks(image: ImageRGB, *, roll_deg: float | None = None) -> list[Clock
 
 def _upright(image: ImageRGB, looks: list[ClockLook]) -> list[ClockReading]:
     """Each dial as it should hang; those that are not sure with what their numerals say."""
+    looks = [_as_marked(image, look) for look in looks]
     seen = [(look, _reading(image, look)) for look in looks]
     told = [look for look, reading in seen if reading.hour is not None]
-    readings = [reading for _, reading in seen if reading.hour is not None]
+    readings: list[ClockReading] = []
     asked = 0
     for look, reading in seen:
-        if reading.hour is not None or any(other.holds(look.dial) for other in told):
+        if reading.hour is None and any(other.holds(look.dial) for other in told):
             continue
+        is_sure = reading.hour is not None and not look.fits[0].roll_deg
         is_hopeless = reading.reason == "no_dial" and not look.is_clear
         surer = None
-        if not is_hopeless and asked < MOST_ASKED:
+        if not (is_sure or is_hopeless) and asked < MOST_ASKED:
             surer, asked = _by_numerals(image, look), asked + 1
         readings.append(surer or reading)
     return readings
+
+
+def _as_marked(image: ImageRGB, look: ClockLook) -> ClockLook:
+    """The dial turned by the few degrees that its hour marks stand off, if they do."""
+    roll_deg = marks_roll_deg(unroll(image, look.dial))
+    if roll_deg is None or abs(roll_deg) < LEAST_ROLL_DEG:
+        return look
+    return look_for_time(image, look.sight.dial, roll_deg) or look
 
 
 def _by_numerals(image: ImageRGB, look: ClockLook) -> ClockReading | None:

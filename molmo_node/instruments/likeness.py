@@ -5,7 +5,12 @@ Hour marks and numerals repeat every 30°; a plate's pattern, or a room's, does 
 
 from __future__ import annotations
 
+import cmath
+import math
+from collections.abc import Iterable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from molmo_node.instruments.polar import DIRECTIONS, PolarView
 
@@ -18,6 +23,9 @@ PLAIN_PRINT = 0.18
 """Shared clocks have 0.22 or more, gauges 0.13 at most but for one, scenes 0.09."""
 PLAIN_RIM = 0.7
 WEIGHTS = (0.40, 0.35, 0.25)
+CLEAR_MARKS = 0.12
+
+Complexes = NDArray[np.complex128]
 UNLIKE, LIKE = 0.35, 0.80
 
 
@@ -48,9 +56,29 @@ def round_print(view: PolarView) -> float:
     return max(_share(view, inner, outer) for inner, outer in BANDS)
 
 
+def marks_roll_deg(view: PolarView) -> float | None:
+    """How far the hour marks stand clockwise from where an upright dial has them.
+
+    Returns:
+        Degrees in [-15, 15]; None where too little of the print repeats with the hours.
+    """
+    turns = [_spectrum(view, inner, outer) for inner, outer in BANDS]
+    share, marks = max(((_part(turn, (HOURS,)), turn[HOURS]) for turn in turns), key=lambda x: x[0])
+    return -math.degrees(cmath.phase(complex(marks))) / HOURS if share > CLEAR_MARKS else None
+
+
 def _share(view: PolarView, inner: float, outer: float) -> float:
+    return _part(_spectrum(view, inner, outer), range(HOURS, 5 * HOURS + 1, HOURS))
+
+
+def _spectrum(view: PolarView, inner: float, outer: float) -> Complexes:
     rows = view.difference[view.row(inner) : view.row(outer)]
     ring = np.minimum(rows, 3.0 * view.threshold).mean(axis=0)
-    power = np.abs(np.fft.rfft(ring - ring.mean())[: DIRECTIONS // 8]) ** 2
+    return np.asarray(np.fft.rfft(ring - ring.mean())[: DIRECTIONS // 8], np.complex128)
+
+
+def _part(turn: Complexes, cycles: Iterable[int]) -> float:
+    """Which part of the power lies at some numbers of cycles a turn."""
+    power = np.abs(turn) ** 2
     total = float(power[1:].sum())
-    return float(power[HOURS : 5 * HOURS + 1 : HOURS].sum()) / total if total > 0 else 0.0
+    return float(power[list(cycles)].sum()) / total if total > 0 else 0.0

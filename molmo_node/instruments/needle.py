@@ -43,6 +43,8 @@ class Needle:
         contrast: median distance to the face, 8-bit Lab.
         sigma_deg: of the angle, from the line fit.
         foot: the line's point nearest to the pivot (x right, y down).
+        middle_deg: median direction of its parts from the pivot: print that it touches bends
+            the line, but not this.
     """
 
     angle_deg: float
@@ -52,6 +54,7 @@ class Needle:
     contrast: float
     sigma_deg: float
     foot: tuple[float, float] = (0.0, 0.0)
+    middle_deg: float | None = None
 
     @property
     def miss(self) -> float:
@@ -173,7 +176,13 @@ def _fit(view: PolarView, column: float, length: float, inner: float) -> Needle 
         contrast=contrast,
         sigma_deg=line.sigma_deg,
         foot=(float(line.foot[0]), float(line.foot[1])),
+        middle_deg=_middle_deg(points, angle_deg),
     )
+
+
+def _middle_deg(points: Floats, near_deg: float) -> float:
+    turned = np.degrees(np.arctan2(points[:, 0], -points[:, 1])) - near_deg
+    return (near_deg + float(np.median((turned + 180.0) % 360.0 - 180.0))) % 360.0
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from molmo_node.instruments.scale import Scale
 BEYOND_ENDS_DEG = 14.0
 MOST_SWEEP_DEG = 352.0
 COARSE_SIGMA_DEG = 1.2
+BENT_SIGMA_DEG = 0.35
 SHORT_POINTER = 0.5
 DROP_DEG = 8.0
 SAME_BAR_DEG = 8.0
@@ -76,8 +77,16 @@ def pick_needle(image: ImageRGB, view: PolarView, dial: Dial, scale: Scale) -> P
         return drop
     chosen = choose(needles, seen)
     if chosen and chosen.needle.sigma_deg <= COARSE_SIGMA_DEG:
-        return chosen
+        return _unbent(chosen)
     return _ridge_pick(view, allowed, RIDGE_CLEAR) or chosen
+
+
+def _unbent(pick: Pick) -> Pick:
+    """A needle that touches print, by the middle of its parts about the pivot, which is known."""
+    needle = pick.needle
+    if needle.sigma_deg <= BENT_SIGMA_DEG or needle.middle_deg is None:
+        return pick
+    return replace(pick, needle=replace(needle, angle_deg=needle.middle_deg))
 
 
 def choose(needles: Sequence[Needle], seen: Sequence[Needle] = ()) -> Pick | None:
@@ -133,7 +142,7 @@ def _through_pivot(best: Needle, needles: Sequence[Needle]) -> Needle:
         needle
         for needle in needles
         if apart_deg(needle.angle_deg, best.angle_deg) <= SAME_BAR_DEG
-        and needle.length > 0.6 * best.length
+        and needle.length > 0.5 * best.length
         and needle.miss < best.miss - CLEARLY_NEARER
         and needle.sigma_deg < best.sigma_deg
     ]

@@ -14,6 +14,7 @@ import numpy as np
 from molmo_node.errors import ConfigError
 from molmo_node.instruments.dial import Dial
 from molmo_node.instruments.find import find_dials
+from molmo_node.instruments.perspective import dial_about
 from molmo_node.instruments.pixels import Floats, Gray, ImageRGB
 from molmo_node.instruments.registration import Reference
 from molmo_node.instruments.scale import Direction, Scale
@@ -255,8 +256,8 @@ def _ellipse_of(
 ) -> tuple[float, float, float] | None:
     """Half axes and tilt of the circle that the marks lie on, in the shape of the dial's rim.
 
-    Directions about the pivot need the shape only: a rim before the face or perspective shift
-    the rim, and change directions by the square of that shift, 0.3° at a tenth of the radius.
+    Perspective and a rim before the face move the rim's middle away from the pivot; the shape at
+    the pivot is that of `dial_about`, by the square of that shift another (0.3° at a tenth).
     """
     reach_px = _mark_circle(center, marks).radius_px
     rims = [
@@ -268,10 +269,12 @@ def _ellipse_of(
     ]
     if not rims:
         return None
-    rim = min(rims, key=lambda each: abs(each.radius_px / reach_px - 1.1)).recentred(*center)
-    long_px, short_px, tilt_deg = rim.axes_px
+    rim = min(rims, key=lambda each: abs(each.radius_px / reach_px - 1.1))
+    long_px, short_px, _ = rim.axes_px
     if short_px > ROUND_ENOUGH * long_px:
         return None
+    rim = dial_about(rim, rim.to_unit(*center))
+    long_px, short_px, tilt_deg = rim.axes_px
     radii = [math.hypot(*rim.to_unit(mark.x_px, mark.y_px)) for mark in marks]
     radius = float(np.median(radii))
     return long_px * radius, short_px * radius, tilt_deg

@@ -1,39 +1,24 @@
-"""A scale from printed numbers: which of them lie on one ring and rise evenly with the angle."""
+"""A scale of printed numbers about a pivot: from a needle's direction to a value."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
-from molmo_node.instruments.angles import clockwise_deg, signed_deg
-from molmo_node.instruments.pixels import Floats
+from molmo_node.instruments.angles import apart_deg, clockwise_deg, signed_deg
+from molmo_node.instruments.even import NUMBER_SIGMA, Sighting, even_scale
+from molmo_node.instruments.perspective import FRONTAL, Lean, PointXY, turned_back
+from molmo_node.instruments.printed import Number, printed_step
 
-INNERMOST, OUTERMOST = 0.28, 1.08
-SAME_RING = 0.16
-NEAREST_DEG, FARTHEST_DEG = 12.0, 320.0
-OFF_LINE_DEG = 6.0
-APART_DEG = 5.0
-"""Printed numbers are further apart; nearer ones are one number read twice."""
 MOST_SPAN_DEG = 335.0
-FEWEST = 3
+MOST_NUMBERS = 24
+NEXT_TO = 0.1
 CLOCK_HOURS = range(1, 13)
 HOUR_DEG = 30.0
-PIVOT_SIGMA = 0.03
-"""How far the pivot is thought to be from where it was looked for, in radii."""
-
-
-@dataclass(frozen=True)
-class Number:
-    """A printed number in the plane of the rectified dial; x right, y down, in radii."""
-
-    value: float
-    x: float
-    y: float
-    score: float
+UPRIGHT_DEG = 25.0
 
 
 @dataclass(frozen=True)
@@ -45,17 +30,24 @@ class Ring:
         base_deg: direction at which the line through the numbers has the value `base_value`.
         units_per_deg: along the clock; negative where values rise the other way round.
         numbers: those that fit.
-        rms_deg: how far they are from the line.
+        off_deg: how far each of them is from the line, along the clock.
+        sigma_deg: how exactly their places are known.
         radius: mean distance from the pivot.
+        zero: a printed 0 that stands nearer to the lowest number than an even scale has it, as
+            on gauges whose needle rests on a pin.
+        zero_deg: its direction.
     """
 
-    pivot: tuple[float, float]
+    pivot: PointXY
     base_deg: float
     base_value: float
     units_per_deg: float
     numbers: tuple[Number, ...]
-    rms_deg: float
+    off_deg: tuple[float, ...]
+    sigma_deg: float
     radius: float
+    zero: Number | None = None
+    zero_deg: float = 0.0
 
     @property
     def low(self) -> float:
@@ -72,156 +64,113 @@ class Ring:
         """Degrees between the lowest and the highest number."""
         return (self.high - self.low) / abs(self.units_per_deg)
 
-    @property
-    def is_clock(self) -> bool:
+    def is_clock(self, up_deg: float | None = None) -> bool:
         """The hours of a clock: whole numbers of 1 to 12, one every 30° along the clock.
 
-        Seen from the side the steps differ; with an 11 or 12 they may, a gauge to 10 has none.
+        Args:
+            up_deg: which way is up for the numbers, where that is known: there the 12 stands.
         """
         are_hours = all(n.value in CLOCK_HOURS for n in self.numbers)
         loose_deg = 6.0 if self.high >= 11 else 2.5
-        return are_hours and abs(1.0 / self.units_per_deg - HOUR_DEG) < loose_deg
+        if not are_hours or abs(1.0 / self.units_per_deg - HOUR_DEG) >= loose_deg:
+            return False
+        twelve_deg = self.base_deg - self.base_value * HOUR_DEG
+        return up_deg is None or self.high >= 11 or apart_deg(twelve_deg, up_deg) < UPRIGHT_DEG
+
+    @property
+    def rms_deg(self) -> float:
+        """How far the numbers are from the even scale."""
+        return float(np.sqrt(np.mean(np.square(self.off_deg))))
+
+    @property
+    def step_deg(self) -> float:
+        """Degrees between neighbouring numbers that were read."""
+        return self.span_deg / max(1, len(self.numbers) - 1)
+
+    @property
+    def step(self) -> float:
+        """What most neighbouring numbers of the printed scale differ by."""
+        return printed_step([number.value for number in self.numbers])
+
+    def printed_values(self) -> list[float]:
+        """The values from `low` to `high` that have a number, read or not."""
+        step = self.step
+        count = round((self.high - self.low) / step) + 1 if step > 0 else 0
+        if not len(self.numbers) <= count <= MOST_NUMBERS:
+            return [number.value for number in self.numbers]
+        return [round(self.low + step * index, 9) for index in range(count)]
+
+    @property
+    def zero_or_low(self) -> float:
+        """Where the printed scale begins: at 0 where that fits on the dial, else `low`."""
+        reaches = self.low > 0 and self.high / abs(self.units_per_deg) < MOST_SPAN_DEG
+        return 0.0 if reaches else self.low
 
     def value(self, angle_deg: float) -> float:
-        """What a needle in this direction shows; the cut is opposite the scale's middle."""
+        """What a needle in this direction shows; the cut is opposite the scale's middle.
+
+        A scale whose numbers are less even than their places are exact is no even scale: the
+        value is taken between its neighbours (as far as the numbers can be believed).
+        """
         middle = (self.low + self.high) / 2
-        middle_deg = self.base_deg + (middle - self.base_value) / self.units_per_deg
-        return middle + self.units_per_deg * signed_deg(angle_deg - middle_deg)
+        turn_deg = signed_deg(angle_deg - self.angle_deg(middle))
+        even = middle + self.units_per_deg * turn_deg
+        believed = self.rms_deg**2 / (self.rms_deg**2 + self.sigma_deg**2)
+        off_deg = np.interp(even, [number.value for number in self.numbers], self.off_deg)
+        if self.zero is not None and even < self.low:
+            low_deg = self.angle_deg(self.low) + believed * self.off_deg[0]
+            width_deg = signed_deg(low_deg - self.zero_deg)
+            return self.low * signed_deg(angle_deg - self.zero_deg) / width_deg
+        return even - self.units_per_deg * believed * float(off_deg)
+
+    def angle_deg(self, value: float) -> float:
+        """The direction of a value."""
+        return self.base_deg + (value - self.base_value) / self.units_per_deg
+
+    def is_between(self, angle_deg: float) -> bool:
+        """The direction lies between numbers that were read, or a little beyond the last."""
+        value, slack = self.value(angle_deg), NEXT_TO * self.step
+        low = 0.0 if self.zero is not None else self.low
+        return low - slack <= value <= self.high + slack
 
     def beyond_deg(self, angle_deg: float) -> float:
-        """Degrees by which a direction lies outside the numbers; 0 between them."""
+        """Degrees by which a direction lies outside the printed scale; 0 on it."""
         value = self.value(angle_deg)
-        return max(0.0, self.low - value, value - self.high) / abs(self.units_per_deg)
+        return max(0.0, self.zero_or_low - value, value - self.high) / abs(self.units_per_deg)
 
 
-def find_rings(numbers: Sequence[Number], most: int = 2) -> list[Ring]:
-    """Rings of three or more numbers about the dial's centre, the best first, no number twice."""
-    left = list(numbers)
-    rings: list[Ring] = []
-    while len(rings) < most and (ring := _best_ring(left)) is not None:
-        rings.append(ring)
-        left = [number for number in left if number not in ring.numbers]
-    return rings
-
-
-def _best_ring(numbers: Sequence[Number]) -> Ring | None:
-    polar = [
-        (number, clockwise_deg(number.x, number.y), math.hypot(number.x, number.y))
-        for number in numbers
-        if INNERMOST < math.hypot(number.x, number.y) < OUTERMOST
-    ]
-    best: tuple[float, list[Number]] | None = None
-    for first, first_deg, first_radius in polar:
-        for second, second_deg, second_radius in polar:
-            turn_deg = (second_deg - first_deg) % 360.0
-            is_near = abs(first_radius - second_radius) <= SAME_RING
-            if first.value == second.value or not is_near:
-                continue
-            if not NEAREST_DEG < turn_deg < FARTHEST_DEG:
-                continue
-            slope = (second.value - first.value) / turn_deg
-            fitting = _fitting(polar, first.value, first_deg, first_radius, slope)
-            rating = _rating(fitting)
-            if len(fitting) >= FEWEST and (best is None or rating > best[0]):
-                best = (rating, [number for number, _, _ in fitting])
-    return None if best is None else fit_ring(best[1])
-
-
-_Placed = tuple[Number, float, float]
-
-
-def _fitting(
-    polar: Sequence[_Placed], value: float, base_deg: float, radius: float, slope: float
-) -> list[tuple[Number, float, float]]:
-    """(number, turn from the base, radius) of those on the line; each value and place once."""
-    near: list[tuple[float, Number, float, float]] = []
-    for number, angle_deg, number_radius in polar:
-        if abs(number_radius - radius) > SAME_RING:
-            continue
-        wanted_deg = (number.value - value) / slope
-        off_deg = abs(signed_deg(angle_deg - base_deg - wanted_deg))
-        if off_deg <= OFF_LINE_DEG and abs(wanted_deg) <= MOST_SPAN_DEG:
-            near.append((off_deg, number, wanted_deg, number_radius))
-    kept: list[tuple[Number, float, float]] = []
-    for _, number, wanted_deg, number_radius in sorted(near, key=lambda entry: entry[0]):
-        if all(
-            number.value != other.value and abs(wanted_deg - turn_deg) > APART_DEG
-            for other, turn_deg, _ in kept
-        ):
-            kept.append((number, wanted_deg, number_radius))
-    turns = [turn_deg for _, turn_deg, _ in kept]
-    if turns and max(turns) - min(turns) > MOST_SPAN_DEG:
-        return []
-    return kept
-
-
-def _rating(fitting: Sequence[tuple[Number, float, float]]) -> float:
-    """More and surer numbers, further out, over more of the turn."""
-    if not fitting:
-        return 0.0
-    turns = [turn for _, turn, _ in fitting]
-    scores = sum(number.score for number, _, _ in fitting)
-    radius = sum(radius for _, _, radius in fitting) / len(fitting)
-    return scores + 0.15 * radius + (max(turns) - min(turns)) / 2000.0
-
-
-def fit_ring(numbers: Sequence[Number], pivot: tuple[float, float] = (0.0, 0.0)) -> Ring:
-    """The even scale through numbers seen from a pivot, robust against a misplaced one."""
-    ordered = sorted(numbers, key=lambda number: number.value)
-    angles_deg = [clockwise_deg(n.x - pivot[0], n.y - pivot[1]) for n in ordered]
-    turns = _unwrapped(ordered, angles_deg)
-    values = np.array([number.value for number in ordered])
-    slope, offset, rms_deg = _robust_line(turns, values)
-    radius = float(np.mean([math.hypot(n.x - pivot[0], n.y - pivot[1]) for n in ordered]))
-    return Ring(pivot, angles_deg[0], offset, slope, tuple(ordered), rms_deg, radius)
-
-
-def _unwrapped(ordered: Sequence[Number], angles_deg: Sequence[float]) -> Floats:
-    """Turns from the first number, growing or falling steadily with the value."""
-    steps = np.array([(b - a) % 360.0 for a, b in pairwise(angles_deg)])
-    backwards = 360.0 - steps
-    chosen = steps if steps.sum() <= backwards.sum() else -backwards
-    return np.concatenate([[0.0], np.cumsum(chosen)])
-
-
-def _robust_line(turns: Floats, values: Floats) -> tuple[float, float, float]:
-    """(slope, value at turn 0, rms in degrees), Huber weights at two degrees."""
-    design = np.column_stack([turns, np.ones_like(turns)])
-    weights = np.ones_like(turns)
-    slope, offset = 0.0, 0.0
-    off_deg = np.zeros_like(turns)
-    for _ in range(6):
-        slope, offset = np.linalg.lstsq(design * weights[:, None], values * weights, rcond=None)[0]
-        off_deg = (values - design @ (slope, offset)) / slope
-        weights = 1.0 / np.sqrt(np.maximum(1.0, np.abs(off_deg) / 2.0))
-    return float(slope), float(offset), float(np.sqrt(np.mean(off_deg**2)))
-
-
-def centred_ring(
-    ring: Ring, along: tuple[float, float] | None, foot: tuple[float, float] = (0.0, 0.0)
+def fit_ring(
+    numbers: Sequence[Number],
+    lean: Lean = FRONTAL,
+    sighting: Sighting | None = None,
+    sigma: float = NUMBER_SIGMA,
+    zero: Number | None = None,
 ) -> Ring:
     """The ring about the pivot that makes its scale most even.
 
-    A rim's centre is not the pivot on a dial seen from the side: the numbers then seem uneven.
-
     Args:
-        along: direction of the needle's line, on which the pivot lies; None: anywhere near.
-        foot: a point of that line.
+        sighting: the needle's line, which passes through the pivot, where it is known.
+        sigma: how exactly the numbers' places are known, in radii.
+        zero: a printed 0 that does not stand on the even scale.
     """
-    if len(ring.numbers) < FEWEST + 1:
-        return ring
-    steps = np.arange(-8, 9) * 0.02
-    if along is not None:
-        places = [(foot[0] + s * along[0], foot[1] + s * along[1]) for s in steps]
-    else:
-        places = [(float(x), float(y)) for x in steps[::2] for y in steps[::2]]
-    rated = [(_unevenness(fit_ring(ring.numbers, place), place), place) for place in places]
-    return fit_ring(ring.numbers, min(rated)[1])
+    ordered = tuple(sorted(numbers, key=lambda number: number.value))
+    places = np.array([(number.x, number.y) for number in ordered])
+    fit = even_scale(places, np.array([number.value for number in ordered]), lean, sighting)
+    return Ring(
+        pivot=fit.pivot,
+        base_deg=fit.base_deg,
+        base_value=ordered[0].value,
+        units_per_deg=1.0 / fit.deg_per_unit,
+        numbers=ordered,
+        off_deg=fit.off_deg,
+        sigma_deg=math.degrees(sigma / fit.radius),
+        radius=fit.radius,
+        zero=zero,
+        zero_deg=0.0 if zero is None else direction_deg(zero, fit.pivot),
+    )
 
 
-def _unevenness(ring: Ring, place: tuple[float, float]) -> float:
-    """Chi square of the numbers about the line and of the pivot about its place."""
-    spread = ring.rms_deg**2 * len(ring.numbers) / 1.5**2
-    distances = [math.hypot(n.x - place[0], n.y - place[1]) for n in ring.numbers]
-    round_off = float(np.std(distances)) / 0.03
-    return spread + round_off**2 * len(distances) * 0.3 + (math.hypot(*place) / PIVOT_SIGMA) ** 2
+def direction_deg(number: Number, pivot: PointXY) -> float:
+    """Of a number from the pivot, once the dial is turned back."""
+    place = turned_back(np.array([(number.x, number.y)]), np.array([pivot]))[0, 0]
+    return clockwise_deg(float(place[0]), float(place[1]))

@@ -112,17 +112,19 @@ class MqttSink:
         yield from self._watches(view, "the worker is lost" if is_lost else "no answer comes")
 
     def _watches(self, view: NodeView, silence: str) -> Iterator[_Words]:
-        """Watches whose last answer holds no longer, and what a new broker does not have."""
+        """How each watch stands now, and for a new broker its last reading."""
         current = {seen.answer.watch for seen in view.current_answers()}
         away = {camera.name: camera.reason for camera in view.cameras() if not camera.is_alive}
         for answer in [seen.answer for seen in view.answers() if self.wants(seen.answer)]:
             name, camera = answer.watch, answer.frame.camera
-            if name not in current:
+            if name not in current or camera in away:
                 reason = f"camera {camera}: {away[camera]}" if camera in away else silence
                 yield self.topics.watch_availability(name), "offline"
                 yield self.topics.status(name), status_json(self._record(answer), reason)
-            elif self.topics.status(name) not in self._published:
-                yield from self._answer(answer)
+                continue
+            for topic, text in self._answer(answer):
+                if not (self.topics.is_reading(topic) and topic in self._published):
+                    yield topic, text
 
     def _last_frame(self, camera: str, stamp_ns: int | None, is_alive: bool) -> Iterator[_Words]:
         """A time that moves with every frame is told each ten seconds, and when frames end."""

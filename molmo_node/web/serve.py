@@ -26,7 +26,7 @@ from molmo_node.web.token import page_token
 log = logging.getLogger(__name__)
 
 NODE = "page"
-FIRST_PORT = 8765
+FIRST_PORT = 8770  # 8765 is Foxglove's
 PORTS_TRIED = 20
 BACKLOG = 128
 TICK_S = 0.1

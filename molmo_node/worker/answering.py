@@ -19,6 +19,7 @@ from molmo_node.errors import ModelError, MolmoNodeError, NoAnswer, ProtocolErro
 from molmo_node.messages import (
     Answer,
     FrameRef,
+    GaugeReading,
     Question,
     Reading,
     Roi,
@@ -30,6 +31,7 @@ from molmo_node.worker.dials import (
     DIAL_TASKS,
     Gauges,
     read_dial,
+    see_gauge,
     unknown_gauge,
     wants_engine,
     with_engine,
@@ -142,7 +144,8 @@ class Answerer:
         for index in open_indices:
             reply = replies.get(index)
             if index in dials:
-                results[index] = self._dial_answer(questions[index], dials[index], reply, origin)
+                dial = self._seen_again(region, dials[index], reply)
+                results[index] = self._dial_answer(questions[index], dial, reply, origin)
             elif reply is not None:
                 results[index] = self._to_answer(reply, questions[index], origin)
         return [result for result in results if result is not None]
@@ -162,6 +165,27 @@ class Answerer:
             log.exception("dial reader failed", extra={"task": question.task})
             return ModelError("the dial reader failed", hint="the worker's log has the trace")
         return reading, (time.perf_counter() - started) * 1e3
+
+    def _seen_again(
+        self, region: ImageHWC, dial: _Dial, reply: Reply | MolmoNodeError | None
+    ) -> _Dial:
+        """A gauge that pixels did not read, with the engine's eyes."""
+        if self.engine is None or not isinstance(reply, Reply) or not isinstance(dial, tuple):
+            return dial
+        reading, total_ms = dial
+        if not isinstance(reading, GaugeReading):
+            return dial
+        started = time.perf_counter()
+
+        def ask(questions: Sequence[Question]) -> list[Reply]:
+            replies = self._ask(region, list(questions), (), never_cancelled)
+            return [each if isinstance(each, Reply) else Reply() for each in replies]
+
+        try:
+            reading = see_gauge(region, reading, reply, self.engine, ask)
+        except Exception:
+            log.exception("gauge reader failed on the engine's points")
+        return reading, total_ms + (time.perf_counter() - started) * 1e3
 
     def _dial_answer(
         self,

@@ -9,9 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molmo_node.errors import NoAnswer
-from molmo_node.instruments import SteadyReading, fuse_clocks, read_clocks, read_gauges
+from molmo_node.instruments import (
+    SteadyReading,
+    fuse_clocks,
+    fuse_gauges,
+    read_clocks,
+    read_gauges,
+)
 from molmo_node.messages import ClockReading, GaugeReading, Question, Reading, Vote
 from molmo_node.models.engine import Engine, Reply
+from molmo_node.worker.eyes import Asker, can_point, hint_in, point_at_gauge
 
 ImageHWC = NDArray[np.uint8]
 
@@ -95,6 +102,30 @@ def wants_engine(reading: Reading, engine: Engine) -> bool:
     if isinstance(reading, ClockReading):
         return reading.hour is None or trust_in(engine) >= TRUSTED
     return reading.value is None and not reading.name
+
+
+def see_gauge(
+    image_hwc: ImageHWC, reading: GaugeReading, reply: Reply, engine: Engine, ask: Asker
+) -> GaugeReading:
+    """A gauge that pixels alone did not read, read again where the engine points.
+
+    Args:
+        reading: the refused one; it stays where the engine sees no gauge.
+        reply: the engine's answer to the same question.
+        ask: asks the engine about the same picture.
+    """
+    trust = trust_in(engine)
+    hint, pointed = hint_in(reply.points, engine.name, trust), None
+    if hint is None and trust >= TRUSTED and can_point(engine):
+        hint, pointed = point_at_gauge(image_hwc, ask, engine.name, trust)
+    if hint is None:
+        return reading
+    again = read_gauges(image_hwc, hints=[hint])[0]
+    if pointed is None:
+        return again
+    fused = fuse_gauges([again, pointed])
+    is_alone = again.value is None and fused.value is not None
+    return msgspec.structs.replace(fused, status="doubtful") if is_alone else fused
 
 
 def with_engine(reading: Reading, reply: Reply, engine: Engine) -> Reading:

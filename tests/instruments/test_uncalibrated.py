@@ -8,7 +8,8 @@ import pytest
 
 from molmo_node.instruments import read_gauges
 from molmo_node.instruments.pixels import ImageRGB
-from molmo_node.instruments.ring import Number, find_rings
+from molmo_node.instruments.printed import Number
+from molmo_node.instruments.ring_search import find_rings
 from molmo_node.instruments.texts import Text, number_in, unit_of_ring, units_in
 from tests.instruments.pictures import plain_gauge
 
@@ -87,8 +88,15 @@ def test_two_rings_are_told_apart() -> None:
 def test_hours_of_a_clock_are_no_gauge() -> None:
     hours = numbers_on_a_ring([7, 8, 9, 10, 11], start_deg=210.0, step_deg=30.0)
 
-    assert find_rings(hours)[0].is_clock
-    assert not find_rings(numbers_on_a_ring([0, 2, 4, 6, 8, 10]))[0].is_clock
+    assert find_rings(hours)[0].is_clock()
+    assert not find_rings(numbers_on_a_ring([0, 2, 4, 6, 8, 10]))[0].is_clock()
+
+
+def test_upright_gauge_of_thirty_degree_steps_is_no_clock() -> None:
+    ring = find_rings(numbers_on_a_ring([2, 4, 6, 8, 10], start_deg=-90.0, step_deg=60.0))[0]
+
+    assert ring.is_clock(up_deg=None)
+    assert not ring.is_clock(up_deg=0.0)
 
 
 def test_two_numbers_are_no_scale() -> None:

@@ -15,6 +15,7 @@ REFERENCE = json.loads((FOLDER / "reference.json").read_text())
 
 
 @pytest.mark.process
+@pytest.mark.timeout(240)
 def test_a_recording_is_answered_as_in_the_reference():
     found = process_replay.answers_to(
         FOLDER / "bench.mcap", FOLDER / "settings.yaml", FOLDER / "script.yaml"

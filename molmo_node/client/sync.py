@@ -20,7 +20,7 @@ from molmo_node.client.subscription import (
     subscribe,
 )
 from molmo_node.errors import Cancelled, DeadlineExceeded, MolmoNodeError
-from molmo_node.messages import Answer, FrameChoice, Question, Roi, Status, Task
+from molmo_node.messages import Answer, FrameChoice, Question, Roi, Status, Task, WatchSpec
 
 
 class Pending:
@@ -189,6 +189,19 @@ class Client:
             raise
         self._core.keep_lease(spec)
         return LeasedWatch(self._core, spec.name, answers)
+
+    def hold(self, spec: WatchSpec) -> None:
+        """Have a watch stand without listening to it, until `release` or the client's end.
+
+        Raises:
+            MolmoNodeError: why the worker does not take it; it is then not tried again.
+        """
+        self._core.lease(spec).future.result()
+        self._core.keep_lease(spec)
+
+    def release(self, name: str) -> None:
+        """End a watch that `hold` made."""
+        self._core.end_lease(name)
 
     def answers(
         self,

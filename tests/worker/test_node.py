@@ -145,6 +145,18 @@ def test_a_permanent_watch_needs_no_client(start, client):
         assert answers.get(5).points
 
 
+def test_a_held_watch_stands_until_it_is_released(start, client):
+    start()
+    when_ready(client).hold(WatchSpec(name="mug", question=Question.point("mug"), rate_hz=30.0))
+    with client.answers(watch="mug") as answers:
+        assert answers.get(5).points
+    assert [spec.name for spec in client.status().watches] == ["mug"]
+
+    client.release("mug")
+
+    wait_for(lambda: not client.status().watches, 5, "the watch's end")
+
+
 def test_a_deadline_holds_while_the_engine_works_and_frees_it(start, client):
     start(SLOW, POINT)
     when_ready(client)

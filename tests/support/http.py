@@ -29,7 +29,7 @@ def request(url: str, path: str, method: str = "GET", body: Any = None, **header
     """One request to a running page; a body that is no bytes is sent as JSON."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
     try:
         connection.request(method, path, raw, given)
         reply = connection.getresponse()

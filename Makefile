@@ -13,6 +13,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 DEMO_EXTRAS := nano,web
 TEST_EXTRAS := dev,model,web,mqtt,metrics,record,foxglove
 # Two at a time for tests without processes; tests that start some, and judge times, run alone.
+# The browser's driver keeps an event loop and children of its own: its tests are a run of theirs.
 TEST_JOBS := 2
 # ROS 2's wheels change how every interpreter of their environment starts: each gets its own.
 ROS_ENVS := .venv-ros-jazzy .venv-ros-kilted
@@ -30,8 +31,9 @@ demo: $(VENV)/.demo ## start a camera and a worker, show answers; Ctrl-C ends it
 	@$(BIN)/molmo-node demo $(DEMO_SECONDS)
 
 test: lint $(ROS_ENVS:=/.made) ## lint, type check, and every test that needs no GPU
-	$(BIN)/python -m pytest -n $(TEST_JOBS) -m "not process and not soak"
-	$(BIN)/python -m pytest -m "process and not soak"
+	$(BIN)/python -m pytest -n $(TEST_JOBS) -m "not process and not browser and not soak"
+	$(BIN)/python -m pytest -m "process and not browser and not soak"
+	$(BIN)/python -m pytest -m "browser and not soak"
 
 soak: $(VENV)/.test ## the fault tests with their full counts, about half an hour
 	MOLMO_TEST_KILLS=100 MOLMO_TEST_CRASH_LOOP_S=60 MOLMO_TEST_CAMERA_CYCLES=50 \

@@ -21,7 +21,7 @@ OVERSHOOT_DEG = 12.0
 """A needle rests on a stop pin a little below zero, or goes a little beyond full scale."""
 PIVOT_SIGMA_PX = 0.7
 MARK_SIGMA_PX = 1.0
-LEAST_CONFIDENCE = 0.25
+LEAST_CONFIDENCE = 0.5
 GLARE_LEVEL = 250
 GLARE_SHARE = 0.25
 FEWEST_DARK_POINTS = 20

@@ -28,6 +28,7 @@ FAR_FAINTER = 0.5
 END_DEG = 10.0
 MOST_EDGE = 0.25
 EDGE_MISS = 0.025
+PLAIN_TAIL = 0.7
 RIDGE_BANDS = ((0.3, 0.75), (0.62, 0.86))
 RIDGE_CLEAR = 1.25
 SURE_RIDGE = 1.8
@@ -155,11 +156,12 @@ def _weight(needle: Needle) -> float:
 
 def _clearness(best: Needle, other: Needle) -> float:
     """1 where the runner-up is short, faint or plainly the thick tail; 0.3 where it is as good."""
+    least = PLAIN_TAIL if _is_tail(other, best) else 0.3
     if best.is_opposite(other):
         thinner = 1.0 - best.width / max(other.width, 1e-6)
         longer = 1.0 - other.length / max(best.length, 1e-6)
-        return float(np.clip(0.3 + 1.2 * max(thinner, 0.0) + 2.0 * max(longer, 0.0), 0.3, 1.0))
-    return float(np.clip(1.5 - _weight(other) / max(_weight(best), 1e-6), 0.3, 1.0))
+        return float(np.clip(0.3 + 1.2 * max(thinner, 0.0) + 2.0 * max(longer, 0.0), least, 1.0))
+    return float(np.clip(1.5 - _weight(other) / max(_weight(best), 1e-6), least, 1.0))
 
 
 def _is_allowed(needle: Needle, allowed: Mask) -> bool:

@@ -40,7 +40,7 @@ def models(pull: _Pull = None, revision: _Revision = None, json: options.Json = 
     for entry in catalog.list_models():
         print(json_module.dumps(_row(entry)) if json else _line(entry))
     if not json:
-        print("\nmolmo-node up --model NAME uses one. Also: nano (in the package, early),")
+        print("\nmolmo-node up --model NAME uses one. Also: nano (small, in the package),")
         print("scripted:FILE (answers from a file) and none (dials need no model)")
 
 

@@ -26,6 +26,7 @@ _NATURAL = {"banana": "yellow", "apple": "red", "cable": "black", "wrench": "gra
 # a thing less visible than this is neither there nor absent:
 _MIN_VISIBLE = 0.45  # share of its own area
 _MIN_AREA_PX = 90
+_MOST_THINGS = 10
 _SCRAP_COLORS = frozenset({"", "black", "white", "gray", "brown"})
 _MIN_CONTRAST = 30.0  # distance of its mean colour from that around it, of 441
 
@@ -114,7 +115,8 @@ def _pick_places(rng: random.Random, width: int, height: int, count: int) -> lis
     """Things on the table, farther ones smaller, none hiding another's middle; far to near."""
     repeated = [(rng.choice(THINGS), rng.choice(COLORS)) for _ in range(max(1, count // 3))]
     likes_repeats, closeness = rng.random() < 0.5, 0.9 if rng.random() < 0.6 else 0.7
-    low, high = 12.0, max(16.0, 0.17 * max(width, height))
+    crowded = min(1.0, math.sqrt(5 / count))  # many things are small ones
+    low, high = 12.0, max(16.0, 0.17 * max(width, height) * crowded)
     places: list[Placed] = []
     for _ in range(count):
         noun, color = rng.choice(THINGS), rng.choice(COLORS)
@@ -216,7 +218,7 @@ def make_scene(seed: int, kind: Kind, width: int = 336, height: int = 336) -> Sc
     """One scene, the same for the same arguments on every machine of one OpenCV version.
 
     Args:
-        kind: "objects": 1 to 9 things; "clock" or "gauge": one dial of 45 to 120 % of the
+        kind: "objects": 1 to 10 things; "clock" or "gauge": one dial of 45 to 120 % of the
             short side; "mixed": dials of 22 to 50 %, but of at least 60 px, among things.
         width, height: 84 to 1024 px.
     """
@@ -231,9 +233,10 @@ def make_scene(seed: int, kind: Kind, width: int = 336, height: int = 336) -> Sc
     elif kind != "objects":
         _add_dial(rng, scene, kind, (0.45, 1.2))
     if kind in ("objects", "mixed"):
-        roominess = min(1.0, width * height / 336**2)
-        most = max(3, round((9 if kind == "objects" else 5) * roominess))
-        places = _pick_places(rng, width, height, rng.randint(1, most))
+        roominess = min(1.0, math.sqrt(width * height) / 336)
+        most = max(3, round(_MOST_THINGS * roominess))
+        count = most if rng.random() < 0.3 else rng.randint(1, most)
+        places = _pick_places(rng, width, height, count)
         add_things(rng, scene, _clear_of_dials(scene, places), view, light)
     scene.image_hwc = photograph(rng, scene.image_hwc, is_neglected=kind in ("clock", "gauge"))
     return scene

@@ -35,19 +35,19 @@ def pointing(scene, color: str, noun: str) -> tuple[Point, ...]:
 
 
 def test_a_point_on_the_thing_and_nowhere_else_is_right(scene):
-    mug, apples = pointing(scene, "red", "mug"), pointing(scene, "", "apple")
+    ball, bottles = pointing(scene, "blue", "ball"), pointing(scene, "green", "bottle")
 
-    asked = {"query": "the red mug"}
-    assert demo_truth.is_right(answer("point", points=mug, **asked)) is True
-    assert demo_truth.is_right(answer("point", points=(*mug, apples[0]), **asked)) is False
-    assert demo_truth.is_right(answer("point", points=(*mug, *mug), **asked)) is False
-    assert demo_truth.is_right(answer("point", points=apples[:1], **asked)) is False
+    asked = {"query": "the blue ball"}
+    assert demo_truth.is_right(answer("point", points=ball, **asked)) is True
+    assert demo_truth.is_right(answer("point", points=(*ball, bottles[0]), **asked)) is False
+    assert demo_truth.is_right(answer("point", points=(*ball, *ball), **asked)) is False
+    assert demo_truth.is_right(answer("point", points=bottles[:1], **asked)) is False
     assert demo_truth.is_right(answer("point", points=(), **asked)) is False
 
 
 def test_a_count_is_right_when_it_is_exact(scene):
-    assert demo_truth.is_right(answer("count", query="apples", count=2)) is True
-    assert demo_truth.is_right(answer("count", query="apples", count=3)) is False
+    assert demo_truth.is_right(answer("count", query="green bottles", count=2)) is True
+    assert demo_truth.is_right(answer("count", query="green bottles", count=3)) is False
 
 
 @pytest.mark.parametrize(("off", "right"), [(0.0, True), (0.19, True), (-0.21, False)])
@@ -84,13 +84,13 @@ def test_the_demo_asks_only_what_can_be_judged():
 
 def test_the_table_counts_what_was_asked_answered_and_right():
     outcome = Outcome(judge=lambda given: given.count == 2)
-    said = answer("count", count=2, watch="apples")
+    said = answer("count", count=2, watch="bottles")
     outcome.note(said)
     outcome.note(msgspec.structs.replace(said, count=3))
     outcome.note(msgspec.structs.replace(said, reason="it sees none", count=None))
 
     *_, row, totals = outcome.summary().splitlines()
 
-    assert row.split()[:5] == ["apples", "3", "2", "33", "%"]  # asked, answered, right
+    assert row.split()[:5] == ["bottles", "3", "2", "33", "%"]  # asked, answered, right
     assert len(outcome.frames) == 1
     assert "0 restarts" in totals

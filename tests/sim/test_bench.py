@@ -38,8 +38,8 @@ def test_everything_on_the_bench_is_in_view_at_all_times():
         assert not hidden, f"at {moment} s"
 
 
-def test_there_are_two_red_apples_to_count():
-    assert len(matching(SMALL.at(3.0), "red", "apple")) == 2
+def test_there_are_two_green_bottles_to_count():
+    assert len(matching(SMALL.at(3.0), "green", "bottle")) == 2
 
 
 def test_the_gauge_follows_the_process_and_stays_on_its_scale():

@@ -24,7 +24,7 @@ from tools.nano_training.checkpoint import Progress
 from tools.nano_training.curves import draw_curves
 from tools.nano_training.evaluate import evaluate, summary
 from tools.nano_training.losses import LossWeights, losses
-from tools.nano_training.optimizer import Optimizer, Rates
+from tools.nano_training.optimizer import Optimizer, Rates, has_bf16_unit
 from tools.nano_training.recipe import FROM_NOTHING, Recipe
 
 BatchMaker = Callable[[int, int], Batch]  # seed of the run, step
@@ -69,8 +69,9 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 
 def precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
     """bf16 where the machine has a unit for it (GPU, AMX), else fp32: emulated bf16 is slower."""
-    has_unit = device.type == "cuda" or torch.cpu._is_amx_tile_supported()
-    return torch.autocast(device.type, torch.bfloat16) if has_unit else contextlib.nullcontext()
+    if has_bf16_unit(device):
+        return torch.autocast(device.type, torch.bfloat16)
+    return contextlib.nullcontext()
 
 
 def train_step(

@@ -3,7 +3,8 @@
 The order follows what was measured (docs/nano.md): small pictures first, four times cheaper,
 in which things keep their size in pixels; dense labels throughout; then full pictures of
 everything in turns with small ones of dials, because dials are read from small cut-outs; then
-the decay.
+two of dials for one of everything, because dials are learned last; then the decay, and a short
+one more for tables on which more things stand than before.
 """
 
 from __future__ import annotations
@@ -27,13 +28,15 @@ class Turn:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of training whose steps take turns. `decays`: the rate falls to zero in it."""
+    """A stretch of training whose steps take turns. `decays`: the rate falls to zero in it;
+    `gain`: at which share of the highest rate it begins."""
 
     name: str
     steps: int
     turns: tuple[Turn, ...]
     dense: float
     decays: bool = False
+    gain: float = 1.0
 
     def turn_at(self, inside: int) -> Turn:
         """The turn of a step that is `inside` steps into the stage."""
@@ -59,7 +62,7 @@ class Recipe:
     def rates_at(self, step: int) -> Rates:
         """Warm-up, then constant, then down to 2 % over a stage that decays."""
         stage, inside = self.stage_at(step)
-        gain = min(1.0, (step + 1) / self.warmup_steps)
+        gain = stage.gain * min(1.0, (step + 1) / self.warmup_steps)
         if stage.decays:
             gain *= 0.02 + 0.49 * (1 + math.cos(math.pi * min(1.0, inside / stage.steps)))
         return Rates(self.peak.muon * gain, self.peak.adam * gain)
@@ -77,8 +80,10 @@ _FULL = Turn(336, 16, {"objects": 0.55, "clock": 0.1, "gauge": 0.1, "mixed": 0.2
 FROM_NOTHING = Recipe(
     stages=(
         Stage("small", 800, (_SMALL,), 0.5),
-        Stage("full", 30_000, (_FULL, _DIALS), 0.5),
-        Stage("settle", 6_000, (_FULL, _DIALS), 0.25, decays=True),
+        Stage("full", 4_300, (_FULL, _DIALS), 0.5),
+        Stage("dials", 2_100, (_FULL, _DIALS, _DIALS), 0.5),
+        Stage("settle", 2_900, (_FULL, _DIALS), 0.25, decays=True),
+        Stage("crowds", 700, (_FULL, _FULL, _DIALS), 0.25, decays=True, gain=0.25),
     ),
     peak=Rates(muon=0.01, adam=0.002),
 )

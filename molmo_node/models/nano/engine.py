@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from molmo_node.errors import ModelError
 from molmo_node.messages import Point, Question, Task, Timing, Work
 from molmo_node.models.engine import EncodedFrame, ImageHWC, Reply, never_cancelled
 from molmo_node.models.nano import vocabulary
+from molmo_node.models.nano.closer import LOOKS, agreed, as_batch, cuts_around
 from molmo_node.models.nano.decoding import STOP_ABOVE, Pointed, Tokens, point
 from molmo_node.models.nano.dials import clock_time, gauge_fraction
 from molmo_node.models.nano.network import Encoded, Nano
@@ -25,8 +25,6 @@ from molmo_node.models.nano.text import count_text, point_text
 from molmo_node.models.nano.weights import WEIGHTS, load_network
 from molmo_node.models.nano.words import Phrase, parse_phrase, what_can_be_asked
 
-_CLOSER = 1.4  # side of the second look at a dial, in diameters of its marks
-_CLOSER_PX = 168  # dials are learned at this size four times as often as at the full one
 _CLOCK_LABELS = ("center", "twelve", "three", "minute hand", "hour hand")
 _GAUGE_LABELS = ("center", "first mark", "middle mark", "last mark", "needle")
 
@@ -153,29 +151,30 @@ class NanoEngine:
         started = time.perf_counter()
         closer = self._look_closer(frame, question, answer)
         if closer is not answer:
-            cost.looks += 1
+            cost.looks += len(LOOKS)
             cost.forwards += vocabulary.KEY_POINTS
             cost.decode_ms += (time.perf_counter() - started) * 1e3
         return cost.entered(_reading_reply(frame, question, closer))
 
     def _look_closer(self, frame: NanoFrame, question: Question, answer: Pointed) -> Pointed:
-        """Read a dial again from a picture of its own, cut out of the frame as it was given."""
+        """Read a dial again from cuts of the frame as it was given; see `closer`."""
         if len(answer.points_xy) != vocabulary.KEY_POINTS:
             return answer
-        keys = np.array(answer.points_xy)
-        reach = float(np.median(np.linalg.norm(keys[1:4] - keys[0], axis=1)))
-        half = math.ceil(reach * _CLOSER)
-        left, top = (max(0, int(v) - half) for v in keys[0])
-        right, bottom = (int(v) + half for v in keys[0])
-        cut = np.ascontiguousarray(frame.image_hwc[top:bottom, left:right])
-        if min(cut.shape[:2]) < 16:
+        cuts = cuts_around(frame.image_hwc, np.array(answer.points_xy))
+        if not cuts:
             return answer
-        closer = self._encode(cut, min(self.side_px, _CLOSER_PX))
-        (again,), _ = self._point(closer, [_reading_tokens(question)], lambda _: False)
-        if len(again.points_xy) != vocabulary.KEY_POINTS:
+        with torch.inference_mode():
+            seen = self._model.encode(as_batch(cuts))
+            found, _ = point(self._model, seen, [_reading_tokens(question)] * len(cuts))
+        looks = [
+            cut.in_frame(look.points_xy)
+            for cut, look in zip(cuts, found, strict=True)
+            if len(look.points_xy) == vocabulary.KEY_POINTS
+        ]
+        if not looks:
             return answer
-        again.points_xy = [(x + left, y + top) for x, y in again.points_xy]
-        return again
+        keys, _ = agreed(looks)
+        return Pointed([(float(x), float(y)) for x, y in keys])
 
 
 def _shrunk(image_hwc: ImageHWC, scale: float, side_px: int) -> NDArray[np.uint8]:

@@ -34,19 +34,24 @@ def plane_rotation(xy: Tensor, head_width: int) -> Tensor:
         xy: ``(..., 2) float``.
 
     Returns:
-        Unit complex numbers ``(..., head_width / 2)``.
+        Cosines and sines ``(2, ..., head_width / 2) float32``.
     """
     pairs = head_width // 4
     frequency = 1.5 / (100.0 ** (torch.arange(pairs, device=xy.device).float() / pairs))
     angle = (xy.float()[..., None] * frequency).flatten(-2)
-    return torch.polar(torch.ones_like(angle), angle)
+    return torch.stack((angle.cos(), angle.sin()))
 
 
 def rotate(x: Tensor, rotation: Tensor) -> Tensor:
-    """Turn ``(batch, heads, tokens, head_width)`` by a table ``(batch or 1, tokens, half)``."""
-    split = x.float().reshape(*x.shape[:-1], x.shape[-1] // 2, 2)
-    pairs = torch.view_as_complex(split.contiguous())
-    return torch.view_as_real(pairs * rotation.unsqueeze(1)).flatten(-2).to(x.dtype)
+    """Turn pairs of a head's numbers, the first half with the second.
+
+    Args:
+        x: ``(batch, heads, tokens, head_width)``.
+        rotation: a table ``(2, batch or 1, tokens, head_width / 2)`` of `plane_rotation`.
+    """
+    cosine, sine = rotation.to(x.dtype).unsqueeze(2)
+    first, second = x.chunk(2, -1)
+    return torch.cat((first * cosine - second * sine, first * sine + second * cosine), -1)
 
 
 class Block(nn.Module):

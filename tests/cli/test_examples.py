@@ -58,15 +58,15 @@ def workplace(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A folder with the files that the examples name, and a node that runs."""
     monkeypatch.chdir(tmp_path)
     script = stack.file("answers.yaml", yaml.safe_dump(SCRIPT))
-    photo = EXAMPLES / "workshop_gauge" / "photo_1.jpg"
+    photo = EXAMPLES / "pressure_run" / "frame_000.jpg"  # what the help's marks were read from
     for name in ("desk.jpg", "dial.jpg", "plate.jpg"):
         shutil.copy(photo, tmp_path / name)
     stack.file("plate.json", '{"type": "object"}')
     write_recording(tmp_path / "run.mcap")
     shutil.copytree(EXAMPLES / "gauges", tmp_path / "configs" / "gauges")
     for suffix in (".yaml", ".jpg"):
-        source = tmp_path / "configs" / "gauges" / f"workshop_gauge{suffix}"
-        text = source.read_bytes().replace(b"workshop_gauge", b"boiler")
+        source = tmp_path / "configs" / "gauges" / f"pressure_run{suffix}"
+        text = source.read_bytes().replace(b"pressure_run", b"boiler")
         source.with_name(f"boiler{suffix}").write_bytes(text)
     stack.file("configs/robot.yaml", "cameras: [{name: front}]")
     monkeypatch.setenv("MOLMO_NODE_RUN_DIR", str(stack.run_dir))

@@ -57,7 +57,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("docs/pictures"))
     parser.add_argument("--camera", default="", help="which one is asked; else the first")
     parser.add_argument("--task", default="point")
-    parser.add_argument("--text", default="the red mug")
+    parser.add_argument("--text", default="the blue ball")
     parser.add_argument("--dial", default="", help="which camera the wizard looks at")
     return parser.parse_args()
 

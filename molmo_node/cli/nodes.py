@@ -92,7 +92,7 @@ def replay_options(
     )
 
 
-def worker_and_cameras(settings: Settings) -> tuple[tuple[Address, ...], dict[str, Address]]:
+def worker_and_cameras(settings: Settings) -> tuple[tuple[Address], dict[str, Address]]:
     """Where the worker is, and the cameras that these settings name."""
     cameras = {camera.name: camera_address(settings, camera) for camera in settings.cameras}
     return (worker_address(settings),), cameras
@@ -146,10 +146,10 @@ def ros_surroundings(settings: Settings) -> Surroundings:
     from molmo_node.ros2.active import Surroundings
     from molmo_node.ros2.worker_link import WorkerPlace
 
-    known = {camera.name: camera_address(settings, camera) for camera in settings.cameras}
+    (worker_place,), known = worker_and_cameras(settings)
 
     def place(name: str) -> Address:
         return known.get(name) or node_address(settings.run_dir, f"camera.{name}")
 
-    worker = WorkerPlace(worker_address(settings).text, settings.run_dir, security_of(settings))
+    worker = WorkerPlace(worker_place.text, settings.run_dir, security_of(settings))
     return Surroundings(worker, place)

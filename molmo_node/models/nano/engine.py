@@ -93,13 +93,10 @@ class NanoEngine:
             raise ModelError(
                 f"a picture of {image_hwc.shape} {image_hwc.dtype}, expected (H, W, 3) uint8"
             )
-        return self._encode(image_hwc, self.side_px)
-
-    def _encode(self, image_hwc: ImageHWC, side_px: int) -> NanoFrame:
         started = time.perf_counter()
         height, width = image_hwc.shape[:2]
-        scale = side_px / max(height, width)
-        square = _shrunk(image_hwc, scale, side_px)
+        scale = self.side_px / max(height, width)
+        square = _shrunk(image_hwc, scale, self.side_px)
         with torch.inference_mode():
             pixels = torch.from_numpy(square).permute(2, 0, 1)[None].float()
             seen = self._model.encode(pixels / 127.5 - 1)

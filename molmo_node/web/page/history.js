@@ -15,6 +15,7 @@ export class History {
     if (revision === this.revision) return;
     this.revision = revision;
     const entries = await api("/api/history").catch(() => []);
+    if (revision !== this.revision) return; // a newer list is on its way
     at("clear-history").hidden = !entries.length;
     update(at("history"), entries.map((entry) => this.#item(entry)));
     if (!entries.length) update(at("history"), h("li", { className: "help" }, "Nothing yet. Point at something."));

@@ -22,6 +22,7 @@ export class Stage extends EventTarget {
     this.mode = "live"; // live, answered or pinned
     this.shown = null; // header of the frame on the screen
     this.pinned = null; // { frame, answer, roi, history }
+    this.wanted = null; // the one to pin, while its picture is on the way
     this.region = null;
     this.draft = null;
     this.cross = null;
@@ -71,11 +72,12 @@ export class Stage extends EventTarget {
   /** Hold the picture still on one frame, with its answer if there is one. */
   async pin({ frame, answer = null, roi = null, history = null }) {
     if (this.mode !== "pinned") this.before = this.mode;
-    const pinned = { frame, answer, roi, history };
+    const pinned = (this.wanted = { frame, answer, roi, history });
     const isShown = this.shown && frame && frameKey(this.shown) === frameKey(frame) && this.picture.bitmap;
     if (!isShown) {
       const blob = frame && this.kept.get(frameKey(frame))?.blob;
       const bitmap = await bitmapOf(blob ?? `/api/history/${history}/picture.jpg`);
+      if (this.wanted !== pinned) return bitmap.close(); // the last one chosen wins
       this.shown = frame;
       this.picture.show(bitmap);
     }

@@ -119,6 +119,8 @@ def make_worker(settings: Settings) -> WorkerNode:
         ),
         watches=tuple(watch.spec() for watch in settings.watches),
         longest_query_s=settings.worker.longest_query_s,
+        queries_waiting=settings.worker.queries_waiting,
+        queries_waiting_per_client=settings.worker.queries_waiting_per_client,
         prefill_ahead=settings.worker.prefill_ahead,
         security=security_of(settings),
     )

@@ -49,7 +49,7 @@ def caption(reading: Reading) -> str:
 
 def _number(reading: GaugeReading) -> str:
     assert reading.value is not None
-    if not reading.sigma:
+    if not reading.sigma or reading.sigma < 0:  # not known
         return f"{reading.value:.4g}"
     digits = max(0, 1 - int(np.floor(np.log10(reading.sigma))))
     return f"{reading.value:.{digits}f} +- {reading.sigma:.{digits}f}"

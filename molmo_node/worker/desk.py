@@ -57,6 +57,7 @@ class Desk:
         check_watch: raises why a watch cannot be answered here at all.
         wait_ms: estimates the wait for a place in the queue of that length.
         status: the worker's present status, for `ping`.
+        queue: where questions wait.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Desk:
         check_watch: Callable[[WatchSpec], None],
         wait_ms: Callable[[int], float | None],
         status: Callable[[], Status],
+        queue: QueryQueue,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._clock = clock
@@ -76,7 +78,7 @@ class Desk:
         self._wait_ms = wait_ms
         self._status = status
         self.watches = watches
-        self.queue = QueryQueue()
+        self.queue = queue
         self.working: list[Asked] = []
         self.counters: Counter[str] = Counter()
         self._probes_ns: list[int] = []

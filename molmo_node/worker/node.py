@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import zmq
 
+from molmo_node.bus import limits
 from molmo_node.bus.address import Address
 from molmo_node.bus.broadcast import Broadcaster
 from molmo_node.bus.lock import NodeEntry, NodeLock
@@ -31,7 +32,7 @@ from molmo_node.worker.cameras import CameraPlace, Cameras
 from molmo_node.worker.desk import Desk
 from molmo_node.worker.engine_thread import EngineThread, Job, Load
 from molmo_node.worker.finish import timed, within_limit
-from molmo_node.worker.queries import Asked
+from molmo_node.worker.queries import Asked, QueryQueue
 from molmo_node.worker.schedule import Scheduler
 from molmo_node.worker.watches import StandingWatch, Watches
 
@@ -60,6 +61,8 @@ class WorkerOptions:
     cameras: tuple[CameraPlace, ...] = ()
     watches: tuple[WatchSpec, ...] = ()
     longest_query_s: float = 60.0
+    queries_waiting: int = limits.QUERIES_WAITING
+    queries_waiting_per_client: int = limits.QUERIES_WAITING_PER_CLIENT
     prefill_ahead: Policy = "off"
     security: Security = field(default_factory=Security)
     node: str = "worker"
@@ -109,6 +112,7 @@ class WorkerNode:
                 self._check_watch,
                 self._scheduler.wait_ms,
                 self._fresh_status,
+                QueryQueue(options.queries_waiting, options.queries_waiting_per_client),
                 clock,
             )
             undo.pop_all()

@@ -197,6 +197,19 @@ def test_a_flood_is_refused_and_another_client_served(start, client, run_dir):
     assert all(isinstance(error, Busy) and "wait already" in error.message for error in refused)
 
 
+def test_the_queue_is_as_long_as_the_settings_say(start, client):
+    start(SLOW, queries_waiting=3, queries_waiting_per_client=2)
+    when_ready(client)
+    client.submit(Question.ask("why?"))
+    wait_for(lambda: client.status().state == "busy", 2, "the engine to work")
+
+    for _ in range(2):
+        client.submit(Question.ask("why?"))
+
+    with pytest.raises(Busy, match="2 questions of yours wait already"):
+        client.ask("why?", timeout_s=2)
+
+
 def test_an_engine_that_fails_lives_on(start, client):
     start({"task": "ask", "fault": "error"}, POINT)
     when_ready(client)

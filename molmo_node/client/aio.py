@@ -11,12 +11,11 @@ from typing import Any, Generic
 import zmq
 import zmq.asyncio
 
-from molmo_node.bus.broadcast import status_filter
 from molmo_node.bus.connection import Connection
-from molmo_node.bus.poll import soonest_ms
 from molmo_node.bus.sockets import Security
 from molmo_node.client.core import Core, watch_spec
 from molmo_node.client.subscription import (
+    Around,
     Feed,
     Stream,
     T,
@@ -38,9 +37,10 @@ class AsyncSubscription(Generic[T]):
         stream: Stream[T],
         filters: tuple[str | None, str | None, str | None] = (None, None, None),
         idle_s: float | None = None,
+        around: Around | None = None,
     ) -> None:
         self._connection = connection
-        self._feed = Feed(connection, stream, filters)
+        self._feed = Feed(connection, stream, filters, around)
         self._idle_s = idle_s
 
     async def get(self, timeout_s: float | None = None) -> T:
@@ -58,7 +58,7 @@ class AsyncSubscription(Generic[T]):
             left_ms = None if until_s is None else (until_s - time.monotonic()) * 1e3
             if left_ms is not None and left_ms <= 0:
                 raise DeadlineExceeded(f"no message came within {timeout_s} s")
-            wait_ms = soonest_ms(left_ms, self._connection.poll_ms())
+            wait_ms = self._feed.poll_ms(left_ms)
             await poller.poll(-1 if wait_ms is None else wait_ms)
         return message
 
@@ -227,9 +227,10 @@ class AsyncClient:
         return AsyncSubscription(connection, answer_stream(), (camera, task, watch), idle_s)
 
     def statuses(self, *, idle_s: float | None = None) -> AsyncSubscription[Status]:
-        """The state of the worker and of every node on this host, at once and on change."""
-        connection = subscribe(self._core.transport, self._core.node_addresses(), status_filter())
-        return AsyncSubscription(connection, status_stream(), idle_s=idle_s)
+        """The state of the worker and of every node on this host, at once and on change; nodes
+        that start later are heard too."""
+        connection, around = self._core.statuses()
+        return AsyncSubscription(connection, status_stream(), idle_s=idle_s, around=around)
 
     async def status(self) -> Status:
         """The worker's state now."""

@@ -7,11 +7,14 @@ from pathlib import Path
 
 from molmo_node.bus import limits, wire
 from molmo_node.bus.address import Address, node_address
+from molmo_node.bus.broadcast import status_filter
+from molmo_node.bus.connection import Connection
 from molmo_node.bus.lock import running_nodes
 from molmo_node.bus.rundir import default_run_dir
 from molmo_node.bus.sockets import Security, Transport
 from molmo_node.client.link import Link
 from molmo_node.client.request import Request
+from molmo_node.client.subscription import Around, subscribe
 from molmo_node.clock import SYSTEM_CLOCK
 from molmo_node.errors import MolmoNodeError, ProtocolError
 from molmo_node.messages import (
@@ -130,6 +133,12 @@ class Core:
     def node_addresses(self) -> list[Address]:
         """The worker, and the nodes of this host that are reached as it is: with keys, or not."""
         return node_addresses(self.transport.security, self.address, self.run_dir)
+
+    def statuses(self) -> tuple[Connection, Around]:
+        """A subscription to what all nodes say of themselves, and what finds later ones."""
+        known = self.node_addresses()
+        connection = subscribe(self.transport, known, status_filter())
+        return connection, Around(connection, known, self.node_addresses)
 
 
 def node_addresses(security: Security, worker: Address, run_dir: Path) -> list[Address]:

@@ -10,20 +10,19 @@ from pathlib import Path
 import zmq
 
 from molmo_node.bus.address import Address, node_address
-from molmo_node.bus.broadcast import BROADCAST_PART, status_filter
+from molmo_node.bus.broadcast import status_filter
 from molmo_node.bus.poll import has_message
 from molmo_node.bus.rundir import default_run_dir
 from molmo_node.bus.sockets import Security, Transport
 from molmo_node.bus.topics import ANSWER, STATUS
 from molmo_node.client.core import node_addresses
-from molmo_node.client.subscription import answer_stream, status_stream, subscribe
+from molmo_node.client.subscription import Around, answer_stream, status_stream, subscribe
 from molmo_node.clock import SYSTEM_CLOCK, Clock
 from molmo_node.errors import NotConnected
 from molmo_node.messages import Answer, Status
 
 log = logging.getLogger(__name__)
 
-LOOK_NS = 500_000_000
 POLL_MS = 200
 
 
@@ -40,15 +39,15 @@ class News:
     def __init__(
         self, transport: Transport, worker: Address, run_dir: Path, clock: Clock = SYSTEM_CLOCK
     ) -> None:
-        self._security = transport.security
-        self._worker = worker
-        self._run_dir = run_dir
-        self._clock = clock
-        self._looked_ns = 0
-        self._known = {worker}
         self._statuses, self._answers = status_stream(), answer_stream()
         self._connection = subscribe(transport, [worker], f"{ANSWER.name}/".encode())
         self._connection.socket.subscribe(status_filter())
+        self._around = Around(
+            self._connection,
+            [worker],
+            lambda: node_addresses(transport.security, worker, run_dir),
+            clock,
+        )
         self.sockets = (self._connection.socket, self._connection.monitor)
         self.refusal: NotConnected | None = None
 
@@ -59,7 +58,7 @@ class News:
 
     def take(self) -> Answer | Status | None:
         """The next message that is here already; None if there is none."""
-        self._look_around()
+        self._around.look()
         while has_message(self._connection.socket):
             parts = self._connection.socket.recv_multipart(zmq.NOBLOCK)
             is_status = parts[0].startswith(f"{STATUS.name}/".encode())
@@ -73,16 +72,6 @@ class News:
     def close(self) -> None:
         """Stop listening."""
         self._connection.close()
-
-    def _look_around(self) -> None:
-        now_ns = self._clock.mono_ns()
-        if now_ns - self._looked_ns < LOOK_NS:
-            return
-        self._looked_ns = now_ns
-        for address in node_addresses(self._security, self._worker, self._run_dir):
-            if address not in self._known:
-                self._known.add(address)
-                self._connection.socket.connect(address.part(BROADCAST_PART))
 
 
 class NewsThread:

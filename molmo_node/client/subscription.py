@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 import zmq
@@ -17,10 +17,12 @@ from molmo_node.bus.poll import has_message, soonest_ms
 from molmo_node.bus.sockets import Transport
 from molmo_node.bus.topics import ANSWER, STATUS
 from molmo_node.bus.wire import Decoder
+from molmo_node.clock import SYSTEM_CLOCK, Clock
 from molmo_node.errors import DeadlineExceeded, ProtocolError
 from molmo_node.messages import Answer, Status
 
 REMEMBERED = 1024
+LOOK_MS = 500
 T = TypeVar("T", bound=Answer | Status)
 
 
@@ -120,11 +122,45 @@ def subscribe(transport: Transport, addresses: list[Address], prefix: bytes) -> 
     return connection
 
 
+class Around:
+    """Connects a subscription to the nodes that start after it.
+
+    Args:
+        known: the addresses it is connected to already.
+        find: gives those of all nodes that it should hear now.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        known: Iterable[Address],
+        find: Callable[[], list[Address]],
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._connection = connection
+        self._known = set(known)
+        self._find = find
+        self._clock = clock
+        self._looked_ns = 0
+
+    def look(self) -> None:
+        """Connect to those that are new; does nothing until `LOOK_MS` have passed."""
+        now_ns = self._clock.mono_ns()
+        if now_ns - self._looked_ns < LOOK_MS * 1_000_000:
+            return
+        self._looked_ns = now_ns
+        for address in self._find():
+            if address not in self._known:
+                self._known.add(address)
+                self._connection.socket.connect(address.part(BROADCAST_PART))
+
+
 class Feed(Generic[T]):
     """What both kinds of subscription share: the connection, and what passes its filters.
 
     Args:
         filters: camera, task and watch; None for any. Ignored for status.
+        around: looks for nodes that start later; None for a fixed set of them.
     """
 
     def __init__(
@@ -132,10 +168,12 @@ class Feed(Generic[T]):
         connection: Connection,
         stream: Stream[T],
         filters: tuple[str | None, str | None, str | None],
+        around: Around | None,
     ) -> None:
         self.connection = connection
         self._stream = stream
         self._filters = filters
+        self._around = around
 
     def take(self) -> T | None:
         """The next message that is here already; None if there is none.
@@ -143,6 +181,8 @@ class Feed(Generic[T]):
         Raises:
             NotConnected: a node refuses this process.
         """
+        if self._around is not None:
+            self._around.look()
         while has_message(self.connection.socket):
             message = self._stream.accept(self.connection.socket.recv_multipart(zmq.NOBLOCK))
             if message is not None and self._passes(message):
@@ -151,6 +191,12 @@ class Feed(Generic[T]):
             assert self.connection.refusal is not None
             raise self.connection.refusal
         return None
+
+    def poll_ms(self, left_ms: float | None) -> int | None:
+        """How long to wait for a message when `left_ms` are left; None: for ever."""
+        if self._around is not None:
+            left_ms = soonest_ms(left_ms, LOOK_MS)
+        return soonest_ms(left_ms, self.connection.poll_ms())
 
     def _passes(self, message: T) -> bool:
         return not isinstance(message, Answer) or fits(message, *self._filters)
@@ -166,6 +212,7 @@ class Subscription(Generic[T]):
         filters: camera, task and watch; None for any. Ignored for status.
         idle_s: iteration raises `DeadlineExceeded` after so long without a message; None
             waits for ever.
+        around: looks for nodes that start later.
     """
 
     def __init__(
@@ -174,9 +221,10 @@ class Subscription(Generic[T]):
         stream: Stream[T],
         filters: tuple[str | None, str | None, str | None] = (None, None, None),
         idle_s: float | None = None,
+        around: Around | None = None,
     ) -> None:
         self._connection = connection
-        self._feed = Feed(connection, stream, filters)
+        self._feed = Feed(connection, stream, filters, around)
         self._idle_s = idle_s
 
     def get(self, timeout_s: float | None = None) -> T:
@@ -194,7 +242,7 @@ class Subscription(Generic[T]):
             left_ms = None if until_s is None else (until_s - time.monotonic()) * 1e3
             if left_ms is not None and left_ms <= 0:
                 raise DeadlineExceeded(f"no message came within {timeout_s} s")
-            poller.poll(soonest_ms(left_ms, self._connection.poll_ms()))
+            poller.poll(self._feed.poll_ms(left_ms))
         return message
 
     def __iter__(self) -> Iterator[T]:

@@ -8,7 +8,6 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from typing import Any
 
-from molmo_node.bus.broadcast import status_filter
 from molmo_node.bus.sockets import Security
 from molmo_node.client.core import Core, watch_spec
 from molmo_node.client.request import Request
@@ -218,9 +217,10 @@ class Client:
         return Subscription(connection, answer_stream(), (camera, task, watch), idle_s)
 
     def statuses(self, *, idle_s: float | None = None) -> Subscription[Status]:
-        """The state of the worker and of every node on this host, at once and on change."""
-        connection = subscribe(self._core.transport, self._core.node_addresses(), status_filter())
-        return Subscription(connection, status_stream(), idle_s=idle_s)
+        """The state of the worker and of every node on this host, at once and on change; nodes
+        that start later are heard too."""
+        connection, around = self._core.statuses()
+        return Subscription(connection, status_stream(), idle_s=idle_s, around=around)
 
     def status(self) -> Status:
         """The worker's state now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from molmo_node.bus import wire
 from molmo_node.bus.address import node_address
 from molmo_node.bus.broadcast import Broadcaster
+from molmo_node.bus.lock import NodeEntry, NodeLock
 from molmo_node.bus.poll import soonest_ms
 from molmo_node.bus.topics import answer_key
 from molmo_node.client import AsyncClient, Client
@@ -148,6 +150,19 @@ def test_a_late_joiner_gets_the_status_at_once(out, run_dir):
         wait_for(lambda: out.welcome() or statuses._connection.socket.poll(0), 2, "the snapshot")
         status = statuses.get(1)
     assert (status.state, status.detail) == ("ready", "here")
+
+
+def test_a_node_that_starts_later_is_heard_too(out, transport, run_dir):
+    with Client(run_dir=run_dir) as client, client.statuses() as statuses:
+        address = node_address(run_dir, "camera.late")
+        lock = NodeLock(run_dir, NodeEntry("camera.late", "camera", os.getpid(), address.text))
+        late = Broadcaster(transport, address, "camera.late", "camera")
+        late.report("ready", detail="I came later")
+
+        wait_for(lambda: late.welcome() or statuses._feed.take(), 3, "the late node's word")
+
+        late.close()
+        lock.release()
 
 
 def test_two_hundred_joins_lose_no_first_message(out, run_dir):

@@ -19,6 +19,7 @@ from molmo_node.sim.colors import muted_rgb, pick_rgb, toned
 from molmo_node.sim.paint import Image, fill
 
 _POOL_PX = 512
+_MUTED = frozenset({"", "black", "white", "gray", "brown"})  # "": things of any colour
 
 
 @functools.cache
@@ -88,11 +89,11 @@ def _texture(rng: random.Random, width: int, height: int) -> Image:
 
 @dataclass(frozen=True)
 class Backdrop:
-    """What lies behind the things: ``(height, width, 3) uint8, rgb8``; and whether scraps lie
-    there that someone might call a gray, black, white or brown object."""
+    """What lies behind the things: ``(height, width, 3) uint8, rgb8``; and the colours that
+    scraps without a name have there, more or less."""
 
     image: Image
-    has_scraps: bool
+    scrap_colors: frozenset[str] = frozenset()
 
 
 def background(rng: random.Random, width: int, height: int) -> Backdrop:
@@ -104,7 +105,7 @@ def background(rng: random.Random, width: int, height: int) -> Backdrop:
         image[:edge] = _texture(rng, half_width, half_height)[:edge]
     image = np.asarray(cv2.resize(image, (width, height)), np.uint8)
     has_scraps = rng.random() < 0.5 and _clutter(rng, image)
-    return Backdrop(image, has_scraps)
+    return Backdrop(image, _MUTED if has_scraps else frozenset())
 
 
 def _clutter(rng: random.Random, image: Image) -> bool:
@@ -118,8 +119,9 @@ def _clutter(rng: random.Random, image: Image) -> bool:
             (x + rng.gauss(0, reach), y + rng.gauss(0, reach)) for _ in range(rng.randint(3, 6))
         ]
         outline = np.array(corners, np.float32)
-        if rng.random() < 0.5:
-            fill(image, [np.asarray(cv2.convexHull(outline)[:, 0])], muted_rgb(rng))
+        hull = np.asarray(cv2.convexHull(outline)[:, 0], np.float32)
+        if len(hull) > 3 and rng.random() < 0.6:  # a triangle has a name
+            fill(image, [hull], muted_rgb(rng))
             has_scraps = True
         else:
             line = np.asarray(np.round(outline), np.int32)

@@ -23,6 +23,7 @@ from molmo_node.sim.paint import Image, Points
 
 _ROMAN = ("XII", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI")
 _NUMERALS = ("arabic", "arabic", "arabic", "roman", "four", "twelve", "none", "none")
+_TELLING = ("arabic", "arabic", "roman", "four", "twelve")
 _NAMES = ("QUARTZ", "NORD", "AUTOMATIC", "Time", "ALPHA", "STATION")
 
 
@@ -86,8 +87,10 @@ def _draw_numerals(
         plane.write(image, text, direction(hour * math.pi / 6) * radius, size, rgb, font, thickness)
 
 
-def _draw_marks(rng: random.Random, plane: DialPlane, image: Image, ink: Rgb) -> None:
-    numerals = rng.choice(_NUMERALS)
+def _draw_marks(
+    rng: random.Random, plane: DialPlane, image: Image, ink: Rgb, is_turned: bool
+) -> None:
+    numerals = rng.choice(_TELLING if is_turned else _NUMERALS)
     kinds = ("minor", "hour") if numerals in ("none", "twelve") else ("minor", "hour", "none")
     kind, radius = rng.choice(kinds), rng.uniform(0.88, 0.97)
     minutes = np.arange(60) * (math.pi / 30)
@@ -129,14 +132,23 @@ def _hands(rng: random.Random, time: DialTime, paint: Paint) -> list[Hand]:
     return hands
 
 
-def draw_clock(rng: random.Random, image: Image, plane: DialPlane, time: DialTime) -> DrawnDial:
-    """Draw a clock or watch that shows `time` into the picture, in place."""
+def draw_clock(
+    rng: random.Random,
+    image: Image,
+    plane: DialPlane,
+    time: DialTime,
+    is_turned: bool = False,
+) -> DrawnDial:
+    """Draw a clock or watch that shows `time` into the picture, in place.
+
+    One that hangs turned gets numerals: without them nobody could tell where twelve is.
+    """
     paint = pick_paint(rng)
     is_watch = rng.random() < 0.2
     if is_watch:
         _draw_strap(rng, plane, image)
     case = draw_case(rng, plane, image, paint, is_square=rng.random() < 0.15)
-    _draw_marks(rng, plane, image, paint.ink)
+    _draw_marks(rng, plane, image, paint.ink, is_turned)
     hands = _hands(rng, time, paint)
     shadow = rng.uniform(0.01, 0.03) if rng.random() < 0.3 else 0.0
     for hand in hands:

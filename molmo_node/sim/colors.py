@@ -7,19 +7,20 @@ import random
 
 Rgb = tuple[float, float, float]
 
-# name: hue in degrees, saturation and value in percent; a range each
+# name: hue in degrees, saturation and value in percent; a range each. Between neighbours lies
+# more than a lamp's tint moves a colour, so that a name stays right on the picture.
 _RANGES: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
-    "red": ((-12, 10), (62, 100), (45, 100)),
-    "orange": ((19, 32), (68, 100), (68, 100)),
-    "yellow": ((46, 62), (56, 100), (68, 100)),
-    "green": ((85, 160), (38, 100), (25, 90)),
-    "blue": ((197, 244), (45, 100), (32, 100)),
-    "purple": ((260, 294), (33, 100), (28, 86)),
-    "pink": ((300, 342), (24, 66), (76, 100)),
-    "brown": ((12, 30), (42, 78), (18, 48)),
-    "black": ((0, 360), (0, 24), (2, 18)),
-    "white": ((0, 360), (0, 8), (85, 100)),
-    "gray": ((0, 360), (0, 10), (36, 68)),
+    "red": ((-10, 8), (60, 100), (34, 100)),
+    "orange": ((21, 32), (66, 100), (64, 100)),
+    "yellow": ((48, 63), (48, 100), (54, 100)),
+    "green": ((85, 160), (32, 100), (22, 92)),
+    "blue": ((197, 244), (40, 100), (26, 100)),
+    "purple": ((262, 286), (30, 100), (26, 88)),
+    "pink": ((308, 342), (24, 56), (72, 100)),
+    "brown": ((14, 30), (42, 78), (18, 46)),
+    "black": ((0, 360), (0, 24), (2, 19)),
+    "white": ((0, 360), (0, 9), (82, 100)),
+    "gray": ((0, 360), (0, 10), (36, 66)),
 }
 COLORS: tuple[str, ...] = tuple(_RANGES)
 

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 
 from molmo_node.sim.backgrounds import noise
-from molmo_node.sim.colors import Rgb
+from molmo_node.sim.clutter import write_lines
+from molmo_node.sim.colors import Rgb, toned
 from molmo_node.sim.paint import Image, Part, bounds_px, draw, mask_of, moved, multiply
 from molmo_node.sim.solids import View
-from molmo_node.sim.things import MAKERS, ROUND, TURNED
+from molmo_node.sim.things import MAKERS, PRINTED, ROUND, TURNED
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,19 @@ def _light_map(
     return np.asarray(np.clip(gain, 0.25, 2), np.float32)
 
 
+def _print_on(rng: random.Random, region: Image, mask: Image, ink: Rgb) -> None:
+    """Small print in the middle of a thing, in place."""
+    height, width = mask.shape
+    top, left = int(height * rng.uniform(0.3, 0.5)), int(width * rng.uniform(0.2, 0.4))
+    down, across = int(height * rng.uniform(0.15, 0.35)), int(width * rng.uniform(0.3, 0.5))
+    if min(down, across) < 8:
+        return
+    label = region[top : top + down, left : left + across]
+    printed = label.copy()
+    write_lines(rng, printed, ink)
+    cv2.copyTo(printed, mask[top : top + down, left : left + across], label)
+
+
 def draw_thing(image: Image, thing: Placed, view: View, light: Light) -> tuple[Image, int, int]:
     """Draw a thing into the picture, in place.
 
@@ -110,6 +124,8 @@ def draw_thing(image: Image, thing: Placed, view: View, light: Light) -> tuple[I
     for part in parts:
         draw(image, part, part.rgb)
     mask = mask_of(parts, box)
+    if thing.noun in PRINTED and rng.random() < 0.2:
+        _print_on(rng, image[y0:y1, x0:x1], mask, toned(thing.rgb, rng.choice((0.4, 0.6, 1.8))))
     gain = _light_map(rng, thing, box, light)
     multiply(image[y0:y1, x0:x1], np.where(mask > 0, gain, np.float32(1)))
     if rng.random() < 0.2:  # an outline, as in drawings and on worn edges

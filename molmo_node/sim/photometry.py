@@ -63,13 +63,16 @@ def _neglect(rng: random.Random, image: Image) -> Image:
         gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         image = np.asarray(cv2.merge((gray, gray, gray)), np.uint8)
     if rng.random() < 0.15:
-        height, width = image.shape[:2]
-        part = rng.uniform(0.35, 0.8)
-        small = cv2.resize(
-            image, (int(width * part), int(height * part)), interpolation=cv2.INTER_AREA
-        )
-        image = np.asarray(cv2.resize(small, (width, height)), np.uint8)
+        image = _coarsen(image, rng.uniform(0.35, 0.8))
     return image
+
+
+def _coarsen(image: Image, part: float) -> Image:
+    """The picture as one of fewer pixels, enlarged again."""
+    height, width = image.shape[:2]
+    size = (int(width * part), int(height * part))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (width, height)), np.uint8)
 
 
 def photograph(rng: random.Random, image: Image, is_neglected: bool = False) -> Image:
@@ -85,6 +88,8 @@ def photograph(rng: random.Random, image: Image, is_neglected: bool = False) -> 
     image = expose(rng, image)
     if rng.random() < 0.5:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.4)), np.uint8)
+    if rng.random() < 0.08:
+        image = _coarsen(image, rng.uniform(0.5, 0.8))
     if rng.random() < 0.6:
         image = add_grain(rng, image, rng.uniform(1, 11))
     if rng.random() < 0.25:

@@ -12,6 +12,7 @@ import numpy as np
 
 from molmo_node.sim.backgrounds import background
 from molmo_node.sim.clocks import DialTime, DrawnDial, draw_clock, random_time
+from molmo_node.sim.clutter import strew
 from molmo_node.sim.colors import COLORS, pick_rgb
 from molmo_node.sim.dial_plane import seen_plane
 from molmo_node.sim.gauges import GaugeScale, draw_gauge, random_scale
@@ -21,14 +22,13 @@ from molmo_node.sim.photometry import photograph
 from molmo_node.sim.solids import View
 from molmo_node.sim.things import SIDE_COLORS, THINGS, UNNAMED
 
-Kind = Literal["objects", "clock", "gauge", "mixed"]
+Kind = Literal["objects", "clock", "gauge", "mixed", "cluttered"]
 _NATURAL = {"banana": "yellow", "apple": "red", "cable": "black", "wrench": "gray"}
 # a thing less visible than this is neither there nor absent:
 _MIN_VISIBLE = 0.45  # share of its own area
 _MIN_AREA_PX = 90
 _MOST_THINGS = 10
-_SCRAP_COLORS = frozenset({"", "black", "white", "gray", "brown"})
-_MIN_CONTRAST = 30.0  # distance of its mean colour from that around it, of 441
+_MIN_CONTRAST = 24.0  # distance of its mean colour from that around it, of 441
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,14 @@ class Scene:
     """A picture and what is in it.
 
     `image_hwc` is ``(H, W, 3) uint8, rgb8``; `instance_hw` ``(H, W) uint8`` holds each visible
-    thing's number, 0 for none. With `has_scraps` things without a name and a strong colour lie
-    about.
+    thing's number, 0 for none. `scrap_colors` are those of things without a name that lie about;
+    "" among them stands for any colour.
     """
 
     image_hwc: Image
     instance_hw: Image
     things: list[Thing] = field(default_factory=list)
-    has_scraps: bool = False
+    scrap_colors: frozenset[str] = frozenset()
     clocks: list[ClockTruth] = field(default_factory=list)
     gauges: list[GaugeTruth] = field(default_factory=list)
 
@@ -95,7 +95,7 @@ def matching(scene: Scene, color: str, noun: str) -> list[Thing] | None:
         None where the scene does not tell: something is hardly visible or of two colours, or
         scraps lie about that have the colour, more or less.
     """
-    if not noun and scene.has_scraps and color in _SCRAP_COLORS:
+    if not noun and color in scene.scrap_colors:
         return None
     found = []
     for thing in scene.things:
@@ -116,7 +116,8 @@ def _pick_places(rng: random.Random, width: int, height: int, count: int) -> lis
     repeated = [(rng.choice(THINGS), rng.choice(COLORS)) for _ in range(max(1, count // 3))]
     likes_repeats, closeness = rng.random() < 0.5, 0.9 if rng.random() < 0.6 else 0.7
     crowded = min(1.0, math.sqrt(5 / count))  # many things are small ones
-    low, high = 12.0, max(16.0, 0.17 * max(width, height) * crowded)
+    largest = 0.36 if count < 4 and rng.random() < 0.25 else 0.17  # some are seen from near
+    low, high = 12.0, max(16.0, largest * max(width, height) * crowded)
     places: list[Placed] = []
     for _ in range(count):
         noun, color = rng.choice(THINGS), rng.choice(COLORS)
@@ -200,12 +201,13 @@ def _add_dial(rng: random.Random, scene: Scene, noun: str, share: tuple[float, f
     else:
         return
     roll, chance = rng.gauss(0, 0.07), rng.random()
-    if chance > 0.8:
+    is_turned = chance > 0.8
+    if is_turned:
         roll = rng.gauss(0, 0.6) if chance < 0.9 else rng.uniform(-math.pi, math.pi)
     plane = seen_plane(rng, x, y, radius * 0.9, roll, 0.2)
     if noun == "clock":
         time = random_time(rng)
-        dial = draw_clock(rng, scene.image_hwc, plane, time)
+        dial = draw_clock(rng, scene.image_hwc, plane, time, is_turned)
         scene.clocks.append(ClockTruth(time, dial))
     else:
         scale, fraction = random_scale(rng), min(1.0, max(0.0, rng.uniform(-0.04, 1.03)))
@@ -219,20 +221,24 @@ def make_scene(seed: int, kind: Kind, width: int = 336, height: int = 336) -> Sc
 
     Args:
         kind: "objects": 1 to 10 things; "clock" or "gauge": one dial of 45 to 120 % of the
-            short side; "mixed": dials of 22 to 50 %, but of at least 60 px, among things.
+            short side; "mixed": dials of 22 to 50 %, but of at least 60 px, among things;
+            "cluttered": things, at times a dial, in a room full of others without a name.
         width, height: 84 to 1024 px.
     """
     rng = random.Random(seed)
     backdrop = background(rng, width, height)
     blank = np.zeros((height, width), np.uint8)
-    scene = Scene(backdrop.image, blank, has_scraps=backdrop.has_scraps)
+    scene = Scene(backdrop.image, blank, scrap_colors=backdrop.scrap_colors)
+    if kind == "cluttered":
+        strew(rng, scene.image_hwc)
+        scene.scrap_colors = frozenset(("", *COLORS))
     view, light = View(rng.uniform(0.5, 1.15), rng.uniform(4.5, 12)), pick_light(rng)
-    if kind == "mixed":
+    if kind == "mixed" or (kind == "cluttered" and rng.random() < 0.2):
         for noun in rng.choice((("clock",), ("gauge",), ("clock", "gauge"))):
             _add_dial(rng, scene, noun, (max(0.22, 60 / min(width, height)), 0.5))
-    elif kind != "objects":
+    elif kind in ("clock", "gauge"):
         _add_dial(rng, scene, kind, (0.45, 1.2))
-    if kind in ("objects", "mixed"):
+    if kind not in ("clock", "gauge"):
         roominess = min(1.0, math.sqrt(width * height) / 336)
         most = max(3, round(_MOST_THINGS * roominess))
         count = most if rng.random() < 0.3 else rng.randint(1, most)

@@ -43,6 +43,17 @@ def test_a_level_clocks_key_points_show_its_time(seed):
     assert angle_of(minute, centre) == pytest.approx(180, abs=0.1)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_a_turned_clock_tells_where_twelve_is(seed):
+    """Away from its hands, the face about twelve is not the face about two: it has numerals."""
+    face = np.zeros((336, 336, 3), np.uint8)
+    draw_clock(random.Random(seed), face, LEVEL, DialTime(6, 32, 32), is_turned=True)
+    ring = cv2.warpPolar(face, (100, 360), (168, 168), 100, cv2.WARP_POLAR_LINEAR)[:, 45:85]
+    twelve, two = (np.roll(ring, 45 - at, axis=0)[:90].astype(int) for at in (270, 330))
+
+    assert np.percentile(np.abs(twelve - two), 99) > 80
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_gauges_needle_is_drawn_up_to_its_tip(seed):
     scale = GaugeScale(0, 10, 5, "bar", math.radians(-135), math.radians(270))

@@ -13,7 +13,7 @@ from molmo_node.sim.scene import Scene, Thing, add_things, make_scene, matching
 from molmo_node.sim.solids import View
 from molmo_node.sim.things import THINGS, UNNAMED
 
-KINDS = ("objects", "clock", "gauge", "mixed")
+KINDS = ("objects", "clock", "gauge", "mixed", "cluttered")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -92,9 +92,9 @@ def test_a_red_circle_is_red_and_a_blue_one_blue():
     assert blue > 0.8
 
 
-def _scene_of(*things: Thing, has_scraps: bool = False) -> Scene:
+def _scene_of(*things: Thing, scrap_colors: frozenset[str] = frozenset()) -> Scene:
     empty = np.zeros((4, 4), np.uint8)
-    return Scene(np.zeros((4, 4, 3), np.uint8), empty, list(things), has_scraps=has_scraps)
+    return Scene(np.zeros((4, 4, 3), np.uint8), empty, list(things), scrap_colors=scrap_colors)
 
 
 MUG = Thing(1, "mug", "red", frozenset(), 1, 1)
@@ -122,11 +122,18 @@ def test_a_question_matches_what_is_there_or_is_unfair(color, noun, expected):
 
 @pytest.mark.parametrize("color", ["", "black", "white", "gray", "brown"])
 def test_scraps_make_muted_colours_alone_unfair(color):
-    scene = _scene_of(MUG, has_scraps=True)
+    scene = _scene_of(MUG, scrap_colors=frozenset({"", "black", "white", "gray", "brown"}))
 
     assert matching(scene, color, "") is None
     assert matching(scene, "red", "") == [MUG]
     assert matching(scene, color, "mug") == ([MUG] if not color else [])
+
+
+def test_in_a_cluttered_room_only_what_has_a_name_is_asked_for():
+    scene = make_scene(3, "cluttered")
+
+    assert all(matching(scene, color, "") is None for color in ("", *COLORS))
+    assert any(matching(scene, "", noun) for noun in THINGS)
 
 
 def test_a_hardly_visible_thing_makes_the_question_unfair():

@@ -36,7 +36,10 @@ PHRASES = {
     "the bottle on the table": "red bottle", "the plate in the left sink": "white circle",
     "the taxi": "yellow object", "the bowl under the bird": "white bowl",
     "the round mission patch": "purple circle", "the space shuttle model": "white object",
-    "the paper cups": "white cups", "the lamp shade": "lamp",
+    "the paper cups": "white cups", "the lamp shade": "lamp", "the soap bottle": "bottle",
+    "the clock": "clock", "the wrist watch": "watch", "the bananas": "bananas",
+    "the banana": "banana", "the bowl of fish with a red rim": "red bowl",
+    "the red tail lights": "red objects",
 }  # fmt: skip
 _NEAR = 0.05  # of the dial's diameter
 
@@ -80,7 +83,8 @@ def _marked(image: NDArray[np.uint8], points: list[tuple[float, float]], text: s
 
 
 def score_pointing(engine: NanoEngine, labels: Path) -> list[PhotoRow]:
-    """First point inside, for the queries that can be said in the engine's words."""
+    """First point inside, for the queries that can be said in the engine's words; where the
+    label says that there is none, no point is right."""
     rows = []
     for item in json.loads(labels.read_text())["items"]:
         queries = [q for q in item["queries"] if q["query"] in PHRASES]
@@ -91,7 +95,7 @@ def score_pointing(engine: NanoEngine, labels: Path) -> list[PhotoRow]:
         replies = engine.ask(engine.encode(image), questions)
         for query, reply in zip(queries, replies, strict=True):
             points = [(p.x_px, p.y_px) for p in reply.points]
-            hit = bool(points) and _is_inside(query, *points[0])
+            hit = _is_inside(query, *points[0]) if points else query["count"] == 0
             said = PHRASES[query["query"]]
             line = f"{query['query']} as {said!r}: {'hit' if hit else 'miss'}, {len(points)} points"
             figures = {"photo_first_point_inside": float(hit)}

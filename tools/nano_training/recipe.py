@@ -75,7 +75,9 @@ class Recipe:
 
 _SMALL = Turn(168, 24, {"objects": 0.55, "clock": 0.2, "gauge": 0.2, "mixed": 0.05}, questions=6)
 _DIALS = Turn(168, 24, {"objects": 0.15, "clock": 0.45, "gauge": 0.35, "mixed": 0.05}, questions=6)
-_FULL = Turn(336, 16, {"objects": 0.55, "clock": 0.1, "gauge": 0.1, "mixed": 0.25})
+_FULL = Turn(
+    336, 16, {"objects": 0.42, "clock": 0.1, "gauge": 0.1, "mixed": 0.2, "cluttered": 0.18}
+)
 
 FROM_NOTHING = Recipe(
     stages=(
@@ -84,6 +86,8 @@ FROM_NOTHING = Recipe(
         Stage("dials", 2_100, (_FULL, _DIALS, _DIALS), 0.5),
         Stage("settle", 2_900, (_FULL, _DIALS), 0.25, decays=True),
         Stage("crowds", 700, (_FULL, _FULL, _DIALS), 0.25, decays=True, gain=0.25),
+        Stage("again", 4_200, (_FULL, _FULL, _DIALS), 0.5),
+        Stage("finish", 4_000, (_FULL, _DIALS), 0.25, decays=True),
     ),
     peak=Rates(muon=0.01, adam=0.002),
 )

@@ -10,17 +10,17 @@ Rgb = tuple[float, float, float]
 # name: hue in degrees, saturation and value in percent; a range each. Between neighbours lies
 # more than a lamp's tint moves a colour, so that a name stays right on the picture.
 _RANGES: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
-    "red": ((-10, 8), (60, 100), (34, 100)),
-    "orange": ((21, 32), (66, 100), (64, 100)),
-    "yellow": ((48, 63), (48, 100), (54, 100)),
-    "green": ((85, 160), (32, 100), (22, 92)),
-    "blue": ((197, 244), (40, 100), (26, 100)),
-    "purple": ((262, 286), (30, 100), (26, 88)),
-    "pink": ((308, 342), (24, 56), (72, 100)),
-    "brown": ((14, 30), (42, 78), (18, 46)),
-    "black": ((0, 360), (0, 24), (2, 19)),
-    "white": ((0, 360), (0, 9), (82, 100)),
-    "gray": ((0, 360), (0, 10), (36, 66)),
+    "red": ((-12, 5), (65, 100), (40, 100)),
+    "orange": ((21, 32), (66, 100), (66, 100)),
+    "yellow": ((47, 59), (50, 100), (62, 100)),
+    "green": ((85, 160), (34, 100), (24, 92)),
+    "blue": ((197, 243), (42, 100), (28, 100)),
+    "purple": ((262, 286), (32, 100), (28, 88)),
+    "pink": ((308, 338), (24, 50), (74, 100)),
+    "brown": ((15, 30), (42, 78), (18, 46)),
+    "black": ((0, 360), (0, 24), (2, 18)),
+    "white": ((0, 360), (0, 8), (84, 100)),
+    "gray": ((0, 360), (0, 10), (35, 62)),
 }
 COLORS: tuple[str, ...] = tuple(_RANGES)
 
@@ -39,8 +39,9 @@ def pick_rgb(rng: random.Random, color: str) -> Rgb:
 
 
 def toned(rgb: Rgb, gain: float) -> Rgb:
-    """The same paint under `gain` times the light, clipped to 0 to 255."""
-    red, green, blue = (min(255.0, max(0.0, channel * gain)) for channel in rgb)
+    """The same paint under `gain` times the light, at most as bright as it can be in its hue."""
+    most = min(gain, 255.0 / max(1.0, *rgb))
+    red, green, blue = (channel * most for channel in rgb)
     return red, green, blue
 
 

@@ -106,8 +106,9 @@ def draw_thing(image: Image, thing: Placed, view: View, light: Light) -> tuple[I
     """Draw a thing into the picture, in place.
 
     Returns:
-        Its mask, ``(h, w) uint8`` of 0 or 255, and where the mask's corner lies: x, y. The
-        mask is empty where the thing lies outside the picture.
+        Its mask, ``(h, w) uint8`` of 0 or 255, and where the mask's corner lies: x, y. What is
+        seen through a coil, a handwheel or a handle belongs to the mask, as in the polygons that
+        people draw around such things. It is empty where the thing lies outside the picture.
     """
     rng = random.Random(thing.look_seed)
     parts = [
@@ -128,7 +129,8 @@ def draw_thing(image: Image, thing: Placed, view: View, light: Light) -> tuple[I
         _print_on(rng, image[y0:y1, x0:x1], mask, toned(thing.rgb, rng.choice((0.4, 0.6, 1.8))))
     gain = _light_map(rng, thing, box, light)
     multiply(image[y0:y1, x0:x1], np.where(mask > 0, gain, np.float32(1)))
+    edges, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if rng.random() < 0.2:  # an outline, as in drawings and on worn edges
-        edges, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(image[y0:y1, x0:x1], edges, -1, (18.0, 18.0, 20.0), 1, cv2.LINE_AA)
+    cv2.drawContours(mask, edges, -1, 255.0, cv2.FILLED)
     return mask, x0, y0

@@ -11,7 +11,7 @@ import random
 
 import numpy as np
 
-from molmo_node.sim.colors import Rgb, muted_rgb, pick_rgb, toned
+from molmo_node.sim.colors import Rgb, pick_rgb, toned
 from molmo_node.sim.outlines import arc
 from molmo_node.sim.paint import Part
 from molmo_node.sim.solids import View, cuboid, hull, revolved
@@ -73,7 +73,7 @@ def bowl(rng: random.Random, rgb: Rgb, view: View) -> list[Part]:
     bottom = Part(view.ring(0.5, -depth * 0.1), toned(rgb, rng.uniform(0.7, 0.95)))
     if rng.random() > 0.3:
         return [*sides, inside, bottom]
-    food = pick_rgb(rng, "brown") if rng.random() < 0.5 else muted_rgb(rng, 170, 240)
+    food = pick_rgb(rng, rng.choice(("brown", "white")))
     level = view.ring(rng.uniform(0.7, 0.86), depth * rng.uniform(0.1, 0.35))
     lumps = [
         Part(

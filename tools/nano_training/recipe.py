@@ -87,7 +87,7 @@ FROM_NOTHING = Recipe(
         Stage("settle", 2_900, (_FULL, _DIALS), 0.25, decays=True),
         Stage("crowds", 700, (_FULL, _FULL, _DIALS), 0.25, decays=True, gain=0.25),
         Stage("again", 4_200, (_FULL, _FULL, _DIALS), 0.5),
-        Stage("finish", 4_000, (_FULL, _DIALS), 0.25, decays=True),
+        Stage("finish", 3_600, (_FULL, _DIALS), 0.25, decays=True),
     ),
     peak=Rates(muon=0.01, adam=0.002),
 )

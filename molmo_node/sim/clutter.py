@@ -27,7 +27,7 @@ def strew(rng: random.Random, image: Image) -> None:
     for _ in range(rng.randint(3, 16)):
         reach = max(width, height) * math.exp(rng.uniform(math.log(0.04), math.log(0.4)))
         outline = _outline(rng) * reach + (rng.uniform(0, width), rng.uniform(0, height))
-        _lay(rng, image, np.asarray(outline, np.float32))
+        lay(rng, image, outline)
 
 
 def _outline(rng: random.Random) -> NDArray[np.float64]:
@@ -55,9 +55,13 @@ def _sheet(rng: random.Random) -> NDArray[np.float64]:
     return np.array(corners) * 0.8
 
 
-def _lay(rng: random.Random, image: Image, outline: NDArray[np.float32]) -> None:
-    """One piece with its own pattern, half of them with a shadow, in place."""
+def lay(
+    rng: random.Random, image: Image, outline_xy: NDArray[np.float64], inside: Image | None = None
+) -> None:
+    """One piece with its own pattern, in place: half of them with a shadow, or cut to the mask
+    `inside` of the thing that they are printed on."""
     height, width = image.shape[:2]
+    outline = outline_xy.astype(np.float32)
     x0, y0 = (max(0, int(v)) for v in outline.min(0))
     x1, y1 = min(width, int(outline[:, 0].max()) + 1), min(height, int(outline[:, 1].max()) + 1)
     if x1 - x0 < 6 or y1 - y0 < 6:
@@ -65,7 +69,9 @@ def _lay(rng: random.Random, image: Image, outline: NDArray[np.float32]) -> None
     mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
     fill(mask, [outline - np.array((x0, y0), np.float32)], 255.0)
     region = image[y0:y1, x0:x1]
-    if rng.random() < 0.5:
+    if inside is not None:
+        mask = np.asarray(cv2.bitwise_and(mask, inside[y0:y1, x0:x1]), np.uint8)
+    elif rng.random() < 0.5:
         reach = max(3, (min(mask.shape) // 6) | 1)
         soft = cv2.blur(mask, (reach, reach)).astype(np.float32)
         multiply(region, 1 - soft * (rng.uniform(0.2, 0.6) / 255))

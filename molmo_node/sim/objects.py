@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 
 from molmo_node.sim.backgrounds import noise
-from molmo_node.sim.clutter import write_lines
+from molmo_node.sim.clutter import lay, write_lines
 from molmo_node.sim.colors import Rgb, toned
+from molmo_node.sim.outlines import blob
 from molmo_node.sim.paint import Image, Part, bounds_px, draw, mask_of, moved, multiply
 from molmo_node.sim.solids import View
 from molmo_node.sim.things import MAKERS, PRINTED, ROUND, TURNED
@@ -19,7 +20,8 @@ from molmo_node.sim.things import MAKERS, PRINTED, ROUND, TURNED
 
 @dataclass(frozen=True)
 class Placed:
-    """A thing with its place: the middle and radius in pixels."""
+    """A thing with its place: the middle and radius in pixels. One that `has_pictures` may be
+    covered by print in other colours than its own."""
 
     noun: str
     color: str
@@ -28,6 +30,7 @@ class Placed:
     y_px: float
     radius_px: float
     look_seed: int
+    has_pictures: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,15 @@ def _light_map(
     return np.asarray(np.clip(gain, 0.25, 2), np.float32)
 
 
+def _cover(rng: random.Random, region: Image, mask: Image) -> None:
+    """Pictures and letters on up to half of a thing, in place."""
+    height, width = mask.shape
+    for _ in range(rng.randint(1, 3)):
+        across, down = (rng.uniform(0.1, 0.35) * side for side in (width, height))
+        x, y = rng.uniform(0.25, 0.75) * width, rng.uniform(0.3, 0.75) * height
+        lay(rng, region, blob(rng) * (across, down) + (x, y), mask)
+
+
 def _print_on(rng: random.Random, region: Image, mask: Image, ink: Rgb) -> None:
     """Small print in the middle of a thing, in place."""
     height, width = mask.shape
@@ -125,7 +137,9 @@ def draw_thing(image: Image, thing: Placed, view: View, light: Light) -> tuple[I
     for part in parts:
         draw(image, part, part.rgb)
     mask = mask_of(parts, box)
-    if thing.noun in PRINTED and rng.random() < 0.2:
+    if thing.has_pictures and thing.noun in PRINTED and rng.random() < 0.5:
+        _cover(rng, image[y0:y1, x0:x1], mask)
+    elif thing.noun in PRINTED and rng.random() < 0.2:
         _print_on(rng, image[y0:y1, x0:x1], mask, toned(thing.rgb, rng.choice((0.4, 0.6, 1.8))))
     gain = _light_map(rng, thing, box, light)
     multiply(image[y0:y1, x0:x1], np.where(mask > 0, gain, np.float32(1)))

@@ -111,12 +111,16 @@ def matching(scene: Scene, color: str, noun: str) -> list[Thing] | None:
     return found
 
 
-def _pick_places(rng: random.Random, width: int, height: int, count: int) -> list[Placed]:
-    """Things on the table, farther ones smaller, none hiding another's middle; far to near."""
+def _pick_places(
+    rng: random.Random, width: int, height: int, count: int, is_cluttered: bool
+) -> list[Placed]:
+    """Things on the table, none hiding another's middle; far to near. In a cluttered room the
+    picture's edge may cut them, and they may have pictures on them."""
     repeated = [(rng.choice(THINGS), rng.choice(COLORS)) for _ in range(max(1, count // 3))]
     likes_repeats, closeness = rng.random() < 0.5, 0.9 if rng.random() < 0.6 else 0.7
     crowded = min(1.0, math.sqrt(5 / count))  # many things are small ones
-    largest = 0.36 if count < 4 and rng.random() < 0.25 else 0.17  # some are seen from near
+    is_near = rng.random() < (0.5 if is_cluttered else 0.25 * (count < 4))
+    largest = 0.36 if is_near else 0.17
     low, high = 12.0, max(16.0, largest * max(width, height) * crowded)
     places: list[Placed] = []
     for _ in range(count):
@@ -129,13 +133,14 @@ def _pick_places(rng: random.Random, width: int, height: int, count: int) -> lis
             noun = UNNAMED
         for _ in range(12):
             radius = math.exp(rng.uniform(math.log(low), math.log(high)))
-            x, y = rng.uniform(radius, width - radius), rng.uniform(radius, height - radius)
+            edge = radius * rng.uniform(0.2, 1) if is_cluttered else radius
+            x, y = rng.uniform(edge, width - edge), rng.uniform(edge, height - edge)
             if all(
                 math.hypot(x - p.x_px, y - p.y_px) > closeness * (radius + p.radius_px)
                 for p in places
             ):
                 rgb, look = pick_rgb(rng, color), rng.getrandbits(32)
-                places.append(Placed(noun, color, rgb, x, y, radius, look))
+                places.append(Placed(noun, color, rgb, x, y, radius, look, is_cluttered))
                 break
     return sorted(places, key=lambda place: place.y_px)
 
@@ -242,7 +247,7 @@ def make_scene(seed: int, kind: Kind, width: int = 336, height: int = 336) -> Sc
         roominess = min(1.0, math.sqrt(width * height) / 336)
         most = max(3, round(_MOST_THINGS * roominess))
         count = most if rng.random() < 0.3 else rng.randint(1, most)
-        places = _pick_places(rng, width, height, count)
+        places = _pick_places(rng, width, height, count, kind == "cluttered")
         add_things(rng, scene, _clear_of_dials(scene, places), view, light)
     scene.image_hwc = photograph(rng, scene.image_hwc, is_neglected=kind in ("clock", "gauge"))
     return scene

@@ -78,6 +78,9 @@ _DIALS = Turn(168, 24, {"objects": 0.15, "clock": 0.45, "gauge": 0.35, "mixed": 
 _FULL = Turn(
     336, 16, {"objects": 0.42, "clock": 0.1, "gauge": 0.1, "mixed": 0.2, "cluttered": 0.18}
 )
+_ROOMS = Turn(
+    336, 16, {"objects": 0.34, "clock": 0.1, "gauge": 0.1, "mixed": 0.16, "cluttered": 0.3}
+)
 
 FROM_NOTHING = Recipe(
     stages=(
@@ -87,7 +90,7 @@ FROM_NOTHING = Recipe(
         Stage("settle", 2_900, (_FULL, _DIALS), 0.25, decays=True),
         Stage("crowds", 700, (_FULL, _FULL, _DIALS), 0.25, decays=True, gain=0.25),
         Stage("again", 4_200, (_FULL, _FULL, _DIALS), 0.5),
-        Stage("finish", 3_600, (_FULL, _DIALS), 0.25, decays=True),
+        Stage("finish", 4_700, (_ROOMS, _DIALS), 0.25, decays=True),
     ),
     peak=Rates(muon=0.01, adam=0.002),
 )

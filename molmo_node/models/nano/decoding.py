@@ -35,8 +35,12 @@ def point(
     questions: Sequence[Tokens],
     is_cancelled: Callable[[int], bool] = lambda index: False,
     stop_above: float = STOP_ABOVE,
+    favor: Tensor | None = None,
 ) -> tuple[list[Pointed], int]:
     """Answer questions about one encoded picture (its batch is 1).
+
+    Args:
+        favor: what is added to the patches' scores, ``(questions, patches)``; see `tint`.
 
     Returns:
         An answer for each question, and how many forwards of the decoder it took.
@@ -48,8 +52,10 @@ def point(
     hidden, past = model.decode(seen, seen.past, text)
     reads = torch.tensor([[tokens[0] == vocabulary.ASK_READ] for tokens in questions])
     named = torch.zeros(seen.patches.shape[:2])
+    favor = named if favor is None else favor
     for step in range(vocabulary.MAX_POINTS):
-        chosen = _next_points(model, seen, hidden[:, -1], named, questions, answers, stop_above)
+        logits = model.patch_logits(hidden[:, -1:], seen.patches, named.unsqueeze(1))[:, 0] + favor
+        chosen = _next_points(model, seen, hidden[:, -1], logits, questions, answers, stop_above)
         for index, answer in enumerate(answers):
             answer.is_done = answer.is_done or is_cancelled(index)
         if all(answer.is_done for answer in answers):
@@ -77,11 +83,10 @@ def _question_mask(seen: Encoded) -> Tensor:
     return torch.cat((words.new_ones(3, image_tokens), words), 1)[None, None]
 
 
-def _next_points(model: Nano, seen: Encoded, hidden: Tensor, named: Tensor,
+def _next_points(model: Nano, seen: Encoded, hidden: Tensor, logits: Tensor,
                  questions: Sequence[Tokens], answers: list[Pointed],
                  stop_above: float) -> Tensor:  # fmt: skip
     """Enter one point, or the end, into each answer that is not done; the chosen patches."""
-    logits = model.patch_logits(hidden.unsqueeze(1), seen.patches, named.unsqueeze(1))[:, 0]
     stop_p = model.stop_logit(hidden, logits).sigmoid()
     patch_p, chosen = logits.softmax(-1).max(-1)
     xy = _places(model, seen, hidden, chosen)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from molmo_node.errors import ModelError
 from molmo_node.messages import Point, Question, Task, Timing, Work
 from molmo_node.models.engine import EncodedFrame, ImageHWC, Reply, never_cancelled
-from molmo_node.models.nano import vocabulary
+from molmo_node.models.nano import tint, vocabulary
 from molmo_node.models.nano.closer import LOOKS, agreed, as_batch, cuts_around
 from molmo_node.models.nano.decoding import STOP_ABOVE, Pointed, Tokens, point
 from molmo_node.models.nano.dials import clock_time, gauge_fraction
@@ -31,11 +31,13 @@ _GAUGE_LABELS = ("center", "first mark", "middle mark", "last mark", "needle")
 
 @dataclass(frozen=True)
 class NanoFrame:
-    """A picture that molmo-nano has looked at: its size, pixels, features and their cost."""
+    """A picture that molmo-nano has looked at: its size and pixels, the square that they were
+    fitted into by `scale`, features and their cost."""
 
     width: int
     height: int
     image_hwc: ImageHWC
+    square_hwc: ImageHWC
     seen: Encoded
     scale: float
     encode_ms: float
@@ -101,7 +103,7 @@ class NanoEngine:
             pixels = torch.from_numpy(square).permute(2, 0, 1)[None].float()
             seen = self._model.encode(pixels / 127.5 - 1)
         encode_ms = (time.perf_counter() - started) * 1e3
-        return NanoFrame(width, height, image_hwc, seen, scale, encode_ms)
+        return NanoFrame(width, height, image_hwc, square, seen, scale, encode_ms)
 
     def ask(
         self,
@@ -134,9 +136,10 @@ class NanoEngine:
     def _point(
         self, frame: NanoFrame, tokens: list[Tokens], is_cancelled: Callable[[int], bool]
     ) -> tuple[list[Pointed], int]:
+        favor = tint.favor(frame.square_hwc, [vocabulary.color_in(asked) for asked in tokens])
         with torch.inference_mode():
             answers, forwards = point(
-                self._model, frame.seen, tokens, is_cancelled, self._stop_above
+                self._model, frame.seen, tokens, is_cancelled, self._stop_above, favor
             )
         for answer in answers:
             answer.points_xy = [(x / frame.scale, y / frame.scale) for x, y in answer.points_xy]

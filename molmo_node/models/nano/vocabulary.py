@@ -21,3 +21,8 @@ def question_tokens(task: int, phrase: Phrase) -> tuple[int, int, int]:
     color = COLORS.index(phrase.color) if phrase.color else len(COLORS)
     noun = NOUNS.index(phrase.noun) if phrase.noun else len(NOUNS)
     return task, _FIRST_COLOR + color, _FIRST_NOUN + noun
+
+
+def color_in(tokens: tuple[int, int, int]) -> str:
+    """The colour that a question names; "" for any."""
+    return (*COLORS, "")[tokens[1] - _FIRST_COLOR]

@@ -57,7 +57,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("docs/pictures"))
     parser.add_argument("--camera", default="", help="which one is asked; else the first")
     parser.add_argument("--task", default="point")
-    parser.add_argument("--text", default="the blue ball")
+    parser.add_argument("--text", default="the red mug")
+    parser.add_argument("--watch", default="gauge", help="whose chart is shown")
     parser.add_argument("--dial", default="", help="which camera the wizard looks at")
     return parser.parse_args()
 
@@ -87,6 +88,7 @@ def asked(page: Any, options: argparse.Namespace) -> None:
 def watched(page: Any, options: argparse.Namespace) -> None:
     """A watch with its chart and the frame of its last answer."""
     open_view(page, options, "watches")
+    page.click(f"[data-watch={options.watch}]")
     page.wait_for_function("() => document.querySelector('.chart canvas')?.dataset.count > 5")
     page.wait_for_function("() => document.querySelector('.watch-seen canvas').width > 100")
 

@@ -17,6 +17,7 @@ from molmo_node.sim.backgrounds import noise
 from molmo_node.sim.colors import COLORS, Rgb, muted_rgb, pick_rgb
 from molmo_node.sim.outlines import blob
 from molmo_node.sim.paint import Image, fill, multiply
+from molmo_node.sim.solids import rotated
 
 _LETTERS = "ABCDEFGHKLMNORSTUVWaeinorst123450"
 
@@ -42,9 +43,7 @@ def _outline(rng: random.Random) -> NDArray[np.float64]:
         wide = rng.uniform(0.05, 0.3) if kind == 2 else rng.uniform(0.3, 0.7)
         turn = np.linspace(0, 2 * math.pi, 36, endpoint=False)
         form = np.stack((np.cos(turn), wide * np.sin(turn)), 1)
-    angle = rng.uniform(-math.pi, math.pi)
-    cosine, sine = math.cos(angle), math.sin(angle)
-    return np.asarray(form @ np.array([(cosine, sine), (-sine, cosine)]))
+    return rotated(form, rng.uniform(-math.pi, math.pi))
 
 
 def _sheet(rng: random.Random) -> NDArray[np.float64]:

@@ -14,14 +14,13 @@ from numpy.typing import ArrayLike
 from molmo_node.sim.colors import Rgb, pick_rgb, toned
 from molmo_node.sim.outlines import arc
 from molmo_node.sim.paint import Part, Points
-from molmo_node.sim.solids import View, cuboid
+from molmo_node.sim.solids import View, cuboid, rotated
 
 
 def _on_table(view: View, outline: ArrayLike, yaw_rad: float, z: float = 0.0) -> Points:
     """A flat outline laid on the table, turned by `yaw_rad`."""
     plane = np.asarray(outline, np.float64)
-    cosine, sine = math.cos(yaw_rad), math.sin(yaw_rad)
-    turned = plane @ np.array([(cosine, sine), (-sine, cosine)])
+    turned = rotated(plane, yaw_rad)
     return view.project(np.concatenate((turned, np.full((len(plane), 1), z)), 1))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from molmo_node.sim.colors import Rgb, toned
 from molmo_node.sim.paint import Part
-from molmo_node.sim.solids import View
+from molmo_node.sim.solids import View, rotated
 
 Maker = Callable[[random.Random, Rgb, View], list[Part]]
 
@@ -31,8 +31,7 @@ def ball(rng: random.Random, rgb: Rgb, view: View) -> list[Part]:
         bend, turn = rng.uniform(-0.8, 0.8), rng.uniform(0, math.pi)
         t = np.linspace(-1, 1, 15)
         seam = np.stack((bend * np.sqrt(1 - t**2), t), 1) * 0.93
-        cosine, sine = math.cos(turn), math.sin(turn)
-        seam = seam @ np.array([(cosine, sine), (-sine, cosine)])
+        seam = rotated(seam, turn)
         parts.append(Part(seam.astype(np.float32), toned(rgb, rng.choice((0.45, 1.7))), 0.08))
     return parts
 
@@ -57,10 +56,9 @@ def banana(rng: random.Random, rgb: Rgb, view: View) -> list[Part]:
     outer = arc(1.15, 0.45, math.pi - 0.45) - (0, 0.65)
     inner = (arc(1.3, 0.62, math.pi - 0.62) - (0, 1.2))[::-1]
     turn = rng.uniform(-math.pi, math.pi)
-    matrix = np.array([(math.cos(turn), math.sin(turn)), (-math.sin(turn), math.cos(turn))])
-    body = np.concatenate((outer, inner)) @ matrix
-    ridge = (arc(1.2, 0.6, math.pi - 0.6) - (0, 0.85)) @ matrix
-    ends = np.stack((outer[0], inner[-1])) @ matrix
+    body = rotated(np.concatenate((outer, inner)), turn)
+    ridge = rotated(arc(1.2, 0.6, math.pi - 0.6) - (0, 0.85), turn)
+    ends = rotated(np.stack((outer[0], inner[-1])), turn)
     return [
         Part(body.astype(np.float32), rgb),
         Part(ridge.astype(np.float32), toned(rgb, 0.78), 0.06),
@@ -73,8 +71,7 @@ def sign(outline: np.ndarray) -> Maker:
 
     def make(rng: random.Random, rgb: Rgb, view: View) -> list[Part]:
         turn = rng.gauss(0, 0.2)
-        matrix = np.array([(math.cos(turn), math.sin(turn)), (-math.sin(turn), math.cos(turn))])
-        flat = (outline * (1, rng.uniform(0.85, 1.0))) @ matrix
+        flat = rotated(outline * (1, rng.uniform(0.85, 1.0)), turn)
         parts = [Part(flat.astype(np.float32), rgb)]
         if rng.random() < 0.5:
             border = toned(rgb, rng.choice((0.5, 0.65, 1.5)))

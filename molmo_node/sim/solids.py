@@ -42,6 +42,12 @@ class View:
         return self.project(np.stack((x + radius * _COS, y + radius * _SIN, z_all), 1))
 
 
+def rotated(points_xy: np.ndarray, angle_rad: float) -> np.ndarray:
+    """``(N, 2)`` points turned about the origin, from x towards y."""
+    cosine, sine = math.cos(angle_rad), math.sin(angle_rad)
+    return np.asarray(points_xy @ np.array([(cosine, sine), (-sine, cosine)]))
+
+
 def hull(*outlines: Points) -> Points:
     """The convex outline around several outlines."""
     return np.asarray(cv2.convexHull(np.concatenate(outlines))[:, 0], np.float32)
@@ -63,8 +69,7 @@ def cuboid(
     """The visible faces of a box on the table, darkest first; `contrast` 0 to 1."""
     half_x, half_y, height = size_xyz[0] / 2, size_xyz[1] / 2, size_xyz[2]
     base = np.array([(-half_x, -half_y), (half_x, -half_y), (half_x, half_y), (-half_x, half_y)])
-    cosine, sine = math.cos(yaw_rad), math.sin(yaw_rad)
-    base = base @ np.array([(cosine, sine), (-sine, cosine)])
+    base = rotated(base, yaw_rad)
     corners = np.concatenate(
         [np.concatenate((base, np.full((4, 1), z)), 1) for z in (-height / 2, height / 2)]
     )

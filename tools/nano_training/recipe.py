@@ -4,7 +4,8 @@ The order follows what was measured (docs/nano.md): small pictures first, four t
 in which things keep their size in pixels; dense labels throughout; then full pictures of
 everything in turns with small ones of dials, because dials are read from small cut-outs; then
 two of dials for one of everything, because dials are learned last; then the decay, and a short
-one more for tables on which more things stand than before.
+one more for tables on which more things stand than before; then the highest rate and the decay
+once more, with rooms that are cluttered.
 """
 
 from __future__ import annotations

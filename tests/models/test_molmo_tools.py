@@ -38,10 +38,9 @@ def test_the_bench_counts_what_the_study_counted(bench) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_decoding_is_several_times_as_fast_as_generate_on_the_same_weights(bench) -> None:
-    """Five to six times on a machine of its own, which this one need not be."""
+def test_decoding_is_five_times_as_fast_as_generate_on_the_same_weights(bench) -> None:
     result = bench_decode.ratio(bench, rounds=10)
-    assert result["ratio"] >= 4.0, result
+    assert result["ratio"] >= 5.0, result
 
 
 @pytest.mark.timeout(120)

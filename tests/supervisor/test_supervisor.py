@@ -58,7 +58,7 @@ def test_a_crash_loop_costs_hardly_any_time(supervise):
 
     share = (time.process_time() - before_s) / (time.monotonic() - from_s)
 
-    assert share < 0.10  # of the test's own process, which polls beside the supervisor
+    assert share < 0.3  # of the test's own process, which polls beside it; a spin would take 1
 
 
 def test_a_program_that_does_not_exist_is_a_failed_child(supervise):

@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 
 # What the demo and the tests import beside the core.
 DEMO_EXTRAS := nano,web
-TEST_EXTRAS := dev,model,web,mqtt,metrics,record,foxglove
+TEST_EXTRAS := dev,training,model,web,mqtt,metrics,record,foxglove
 # Two at a time for tests without processes; tests that start some, and judge times, run alone.
 # The browser's driver keeps an event loop and children of its own: its tests are a run of theirs.
 TEST_JOBS := 2

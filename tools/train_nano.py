@@ -23,6 +23,7 @@ import torch
 from molmo_node.errors import MolmoNodeError
 from molmo_node.models.nano.weights import WEIGHTS
 from tools.nano_training.checkpoint import Progress, export
+from tools.nano_training.drawing import RecipeBatches
 from tools.nano_training.labels import OwnBatches, read_labels
 from tools.nano_training.loop import Limits, Run
 from tools.nano_training.recipe import FINE_TUNING
@@ -36,6 +37,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, metavar="LABELS_JSON")
     parser.add_argument(
         "--start-from", type=Path, metavar="FILE", help="exported weights, where a run was lost"
+    )
+    parser.add_argument(
+        "--cutouts", type=Path, metavar="FILE", help="of tools.make_cutouts, for the last stages"
     )
     parser.add_argument("--export", type=Path, metavar="FILE")
     parser.add_argument("--until-step", type=int, default=1 << 40, metavar="STEP")
@@ -64,6 +68,7 @@ def _make_run(args: argparse.Namespace, stop: list[int]) -> Run:
     run = Run(args.run, torch.device(args.device), limits, _print_row)
     run.should_stop = lambda: bool(stop)
     run.start_from, run.keeps_progress = args.start_from, args.start_from is not None
+    run.maker = RecipeBatches(args.cutouts)
     if args.data:
         run.recipe = FINE_TUNING
         run.maker = OwnBatches(read_labels(args.data), FINE_TUNING.stages[0])

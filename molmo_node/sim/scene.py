@@ -162,11 +162,17 @@ def add_things(
         thing = Thing(
             number, place.noun, place.color, SIDE_COLORS.get(place.noun, frozenset()), 0, 0
         )
-        scene.things.append(_settle(scene, thing, areas[number]))
+        scene.things.append(settle(scene, thing, areas[number]))
 
 
-def _settle(scene: Scene, thing: Thing, area_px: int) -> Thing:
-    """Find the visible part's inner point, or mark the thing as hardly visible."""
+def settle(scene: Scene, thing: Thing, area_px: int) -> Thing:
+    """The thing with its visible part's inner point, or marked as hardly visible.
+
+    Args:
+        scene: complete, with the thing's number in its mask.
+        thing: entered without a place.
+        area_px: what it would cover if nothing hid it.
+    """
     whole = np.asarray(cv2.inRange(scene.instance_hw, thing.number, thing.number), np.uint8)
     x, y, w, h = cv2.boundingRect(whole)
     mask = whole[y : y + h, x : x + w]

@@ -12,8 +12,9 @@ from molmo_node.errors import ConfigError  # noqa: E402
 from molmo_node.models.nano.network import Nano, NanoConfig  # noqa: E402
 from molmo_node.models.nano.weights import load_network  # noqa: E402
 from tools.nano_training import checkpoint  # noqa: E402
-from tools.nano_training.batches import make_batch, patch_of  # noqa: E402
+from tools.nano_training.batches import patch_of  # noqa: E402
 from tools.nano_training.curves import draw_curves  # noqa: E402
+from tools.nano_training.drawing import make_batch  # noqa: E402
 from tools.nano_training.loop import Limits, Run, train_step  # noqa: E402
 from tools.nano_training.optimizer import Optimizer, Rates, orthogonalized  # noqa: E402
 from tools.nano_training.recipe import FROM_NOTHING, Recipe, Stage, Turn  # noqa: E402

@@ -1,4 +1,4 @@
-"""Scenes and questions as tensors. A batch is a pure function of the run's seed and the step."""
+"""Scenes and questions as tensors."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from torch import Tensor
 
 from molmo_node.models.nano import vocabulary
 from molmo_node.models.nano.network import CELL_PX, PATCH_PX
-from molmo_node.sim.scene import Kind, Scene, make_scene
-from tools.nano_training.questions import Asked, questions_about
-from tools.nano_training.recipe import Turn
+from molmo_node.sim.scene import Scene
+from tools.nano_training.questions import Asked
 
-_SHAPES = ((1.0, 1.0), (1.0, 1.0), (1.0, 0.75), (1.0, 0.67), (1.0, 0.57), (0.75, 1.0))
 _PARTS = ("background", "face", "hour", "minute", "needle")
 
 
@@ -143,27 +141,6 @@ def _dense_labels(scene: Scene, side: int) -> tuple[NDArray[np.int64], NDArray[n
         colors[thing.number] = vocabulary.COLORS.index(thing.color) + 1 if thing.color else -1
     patch = _majority(scene.instance_hw, side)
     return nouns[patch], colors[patch]
-
-
-def _draw_scene(rng: random.Random, seed: int, side: int, mix: dict[Kind, float]) -> Scene:
-    kind = rng.choices(list(mix), list(mix.values()))[0]
-    across, down = rng.choice(_SHAPES)
-    return make_scene(seed, kind, int(side * across), int(side * down))
-
-
-def draw_pairs(rng: random.Random, turn: Turn, count: int) -> list[tuple[Scene, list[Asked]]]:
-    """Draw `count` scenes and ask about each."""
-    pairs = []
-    for _ in range(count):
-        scene = _draw_scene(rng, rng.getrandbits(48), turn.side_px, turn.mix)
-        pairs.append((scene, questions_about(rng, scene, turn.questions)))
-    return pairs
-
-
-def make_batch(seed: int, turn: Turn) -> Batch:
-    """The batch of one turn; the same for the same arguments."""
-    rng = random.Random(seed)
-    return collate(rng, draw_pairs(rng, turn, turn.pictures), turn.side_px)
 
 
 def collate(rng: random.Random, pairs: list[tuple[Scene, list[Asked]]], side: int) -> Batch:

@@ -20,7 +20,8 @@ from molmo_node.models.nano.vocabulary import ASK_POINT, ASK_READ, MAX_POINTS
 from molmo_node.models.nano.words import Phrase, parse_phrase, what_can_be_asked
 from molmo_node.sim.photometry import photograph
 from molmo_node.sim.scene import Scene
-from tools.nano_training.batches import Batch, collate, draw_pairs
+from tools.nano_training.batches import Batch, collate
+from tools.nano_training.drawing import draw_pairs
 from tools.nano_training.questions import Asked
 from tools.nano_training.recipe import Stage
 

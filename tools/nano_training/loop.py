@@ -12,16 +12,16 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import torch
 
 from molmo_node.models.nano.engine import NanoEngine
 from molmo_node.models.nano.network import Nano, NanoConfig
 from molmo_node.models.nano.weights import load_network
 from tools.nano_training import checkpoint
-from tools.nano_training.batches import Batch, Targets, make_batch
+from tools.nano_training.batches import Batch, Targets
 from tools.nano_training.checkpoint import Progress
 from tools.nano_training.curves import draw_curves
+from tools.nano_training.drawing import RecipeBatches
 from tools.nano_training.evaluate import evaluate, summary
 from tools.nano_training.losses import LossWeights, losses
 from tools.nano_training.optimizer import Optimizer, Rates, has_bf16_unit
@@ -45,13 +45,6 @@ class Limits:
     def up_to(self, steps: int) -> Limits:
         """The same, but ending at `steps` at the latest."""
         return replace(self, until_step=min(self.until_step, steps))
-
-
-def recipe_batch(seed: int, step: int) -> Batch:
-    """The batch of a step of `FROM_NOTHING`: a pure function."""
-    cv2.setNumThreads(1)
-    stage, inside = FROM_NOTHING.stage_at(step)
-    return make_batch(seed * 1_000_003 + step, stage.turn_at(inside))
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
@@ -123,7 +116,7 @@ class Run:
     limits: Limits
     on_row: Callable[[dict[str, Any]], None]
     recipe: Recipe = FROM_NOTHING
-    maker: BatchMaker = recipe_batch
+    maker: BatchMaker = field(default_factory=RecipeBatches)
     start_from: Path | None = None
     keeps_progress: bool = False
     config: NanoConfig = field(default_factory=NanoConfig)

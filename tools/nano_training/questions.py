@@ -71,10 +71,10 @@ def pointing_questions(rng: random.Random, scene: Scene, count: int) -> list[Ask
 
 def reading_questions(scene: Scene) -> list[Asked]:
     """Read the clock, read the gauge; without points where there is none, and not asked where
-    there are two."""
+    there are two or one whose time is not known."""
     questions = []
     for noun, dials in (("clock", scene.clocks), ("gauge", scene.gauges)):
-        if len(dials) < 2:
+        if len(dials) == 1 or not any(thing.noun == noun for thing in scene.things):
             keys = dials[0].dial.keys_xy if dials else np.zeros((0, 2), np.float32)
             questions.append(Asked(ASK_READ, Phrase("", noun), keys, True))
     return questions

@@ -5,7 +5,7 @@ in which things keep their size in pixels; dense labels throughout; then full pi
 everything in turns with small ones of dials, because dials are read from small cut-outs; then
 two of dials for one of everything, because dials are learned last; then the decay, and a short
 one more for tables on which more things stand than before; then the highest rate and the decay
-once more, with rooms that are cluttered.
+once more, with rooms that are cluttered; then once more with collages of rendered things.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from tools.nano_training.optimizer import Rates
 
 @dataclass(frozen=True)
 class Turn:
-    """What one step draws: how many pictures of which size and kinds, with how many questions."""
+    """What one step draws: how many pictures of which size and kinds, with how many questions;
+    a share of them are `collages` of rendered things instead of drawings."""
 
     side_px: int
     pictures: int
     mix: dict[Kind, float]
     questions: int = 8
+    collages: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,10 @@ _FULL = Turn(
 _ROOMS = Turn(
     336, 16, {"objects": 0.34, "clock": 0.1, "gauge": 0.1, "mixed": 0.16, "cluttered": 0.3}
 )
+_RENDERED = Turn(
+    336, 16, {"objects": 0.4, "clock": 0.1, "gauge": 0.1, "mixed": 0.2, "cluttered": 0.2},
+    collages=0.55,
+)  # fmt: skip
 
 FROM_NOTHING = Recipe(
     stages=(
@@ -92,6 +98,8 @@ FROM_NOTHING = Recipe(
         Stage("crowds", 700, (_FULL, _FULL, _DIALS), 0.25, decays=True, gain=0.25),
         Stage("again", 4_200, (_FULL, _FULL, _DIALS), 0.5),
         Stage("finish", 4_700, (_ROOMS, _DIALS), 0.25, decays=True),
+        Stage("rendered", 5_000, (_RENDERED, _RENDERED, _DIALS), 0.5, gain=0.6),
+        Stage("last", 4_500, (_RENDERED, _RENDERED, _DIALS), 0.25, decays=True, gain=0.6),
     ),
     peak=Rates(muon=0.01, adam=0.002),
 )

@@ -144,10 +144,10 @@ def test_a_bomb_is_refused_before_decoding(body, encoding):
     claimed = (1024, 1024)
     took_ms = []
     for _ in range(20):
-        started = time.perf_counter()
+        started = time.process_time()
         with pytest.raises(ProtocolError):
             imaging.decode_rgb(body, encoding, *claimed)
-        took_ms.append((time.perf_counter() - started) * 1e3)
+        took_ms.append((time.process_time() - started) * 1e3)
     tracemalloc.start()
     try:
         with pytest.raises(ProtocolError):

@@ -211,11 +211,18 @@ def _add_dial(rng: random.Random, scene: Scene, noun: str, share: tuple[float, f
             break
     else:
         return
+    put_dial(rng, scene, noun, (x, y), radius)
+
+
+def put_dial(
+    rng: random.Random, scene: Scene, noun: str, at_px: tuple[float, float], radius_px: float
+) -> None:
+    """Draw a clock or a gauge of a random kind, roll and tilt over what is there, in place."""
     roll, chance = rng.gauss(0, 0.07), rng.random()
     is_turned = chance > 0.8
     if is_turned:
         roll = rng.gauss(0, 0.6) if chance < 0.9 else rng.uniform(-math.pi, math.pi)
-    plane = seen_plane(rng, x, y, radius * 0.9, roll, 0.2)
+    plane = seen_plane(rng, *at_px, radius_px * 0.9, roll, 0.2)
     if noun == "clock":
         time = random_time(rng)
         dial = draw_clock(rng, scene.image_hwc, plane, time, is_turned)

@@ -22,7 +22,7 @@ from molmo_node.sim.clutter import strew
 from molmo_node.sim.colors import COLORS, pick_rgb
 from molmo_node.sim.paint import Image, multiply
 from molmo_node.sim.photometry import photograph
-from molmo_node.sim.scene import Scene, Thing, settle
+from molmo_node.sim.scene import Scene, Thing, put_dial, settle
 from molmo_node.sim.things import UNNAMED
 from tools.nano_training.cutouts import Cutout
 from tools.nano_training.layers import painted
@@ -33,6 +33,7 @@ _LIKELY = {"banana": ("yellow", "yellow", "green"), "apple": ("red", "red", "gre
 _OWN_LOOK = {"clock": 1.0, "hammer": 1.0, "screwdriver": 0.8, "ball": 0.1, "banana": 0.0,
              "apple": 0.0}  # fmt: skip
 _RARE = {"hammer": 0.25, "screwdriver": 0.25, "clock": 0.6, "apple": 0.7, "ball": 0.7}
+_DIALS = 0.4  # share of the pictures in which a clock or a gauge hangs
 _ENOUGH = 0.12  # share of a thing in another colour by which it could be meant, too
 _MOSTLY = 0.4  # share of a thing that must be painted to have that colour
 
@@ -184,27 +185,51 @@ def make_collage(seed: int, library: Library, width: int = 336, height: int = 33
         scene.scrap_colors = frozenset(("", *COLORS))
     size, shadow = (width, height), rng.choice((0.0, 0.3, 0.5, 0.7))
     side = min(size)
-    entries: list[tuple[Thing, int]] = []
+    areas: dict[int, int] = {}
     for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
-        furniture = _choose(rng, library, size, "", (0.35 * side, 0.8 * side))
-        entries.append(_enter(rng, scene, furniture, shadow))
+        _enter(
+            rng, scene, _choose(rng, library, size, "", (0.35 * side, 0.8 * side)), shadow, areas
+        )
     if rng.random() < 0.5:
         blur = rng.uniform(0.5, 3)
         scene.image_hwc[:] = cv2.GaussianBlur(scene.image_hwc, (0, 0), blur)
-    company = [
+    things = _pick_named(rng, library, size)
+    things += [
         _choose(rng, library, size, "", (0.04 * side, 0.25 * side))
         for _ in range(rng.choice((0, 0, 1, 2, 3, 5, 8)))
     ]
-    things = _pick_named(rng, library, size) + company
-    nearer = sorted(things, key=lambda thing: thing.foot_px)
-    entries += [_enter(rng, scene, thing, shadow) for thing in nearer]
-    scene.things = [settle(scene, entry, area) for entry, area in entries]
+    if rng.random() < _DIALS:
+        things = _clear_of_dial(rng, scene, things)
+    for thing in sorted(things, key=lambda thing: thing.foot_px):
+        _enter(rng, scene, thing, shadow, areas)
+    scene.things = [
+        settle(scene, thing, areas[thing.number]) if thing.number in areas else thing
+        for thing in scene.things
+    ]
     scene.image_hwc = photograph(rng, scene.image_hwc)
     return scene
 
 
-def _enter(rng: random.Random, scene: Scene, thing: _Pasted, shadow: float) -> tuple[Thing, int]:
+def _enter(
+    rng: random.Random, scene: Scene, thing: _Pasted, shadow: float, areas: dict[int, int]
+) -> None:
     """Paste it and take its number."""
     entry, area = _paste(rng, scene, thing, shadow)
+    areas[entry.number] = area
     scene.things.append(entry)
-    return entry, area
+
+
+def _clear_of_dial(rng: random.Random, scene: Scene, things: list[_Pasted]) -> list[_Pasted]:
+    """Hang a dial among the furniture; returns the things that do not hide it. A thing of the
+    same name goes, too: which of both was meant?"""
+    height, width = scene.image_hwc.shape[:2]
+    radius = min(height, width) * rng.uniform(0.1, 0.32)
+    x, y = (rng.uniform(radius, side - radius) for side in (width, height))
+    noun = rng.choice(("clock", "gauge"))
+    put_dial(rng, scene, noun, (x, y), radius)
+    return [
+        thing
+        for thing in things
+        if thing.cutout.noun != noun
+        and math.hypot(thing.x_px - x, thing.y_px - y) > radius + 0.8 * thing.radius_px
+    ]

@@ -99,7 +99,8 @@ FROM_NOTHING = Recipe(
         Stage("again", 4_200, (_FULL, _FULL, _DIALS), 0.5),
         Stage("finish", 4_700, (_ROOMS, _DIALS), 0.25, decays=True),
         Stage("rendered", 4_000, (_RENDERED, _RENDERED, _DIALS), 0.5, gain=0.6),
-        Stage("last", 4_000, (_RENDERED, _RENDERED, _DIALS), 0.25, decays=True, gain=0.6),
+        Stage("last", 3_207, (_RENDERED, _RENDERED, _DIALS), 0.25, decays=True, gain=0.6),
+        Stage("hung", 1_000, (_RENDERED, _DIALS), 0.25, decays=True, gain=0.2),
     ),
     peak=Rates(muon=0.01, adam=0.002),
 )

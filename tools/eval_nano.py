@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from molmo_node.models.nano.decoding import STOP_ABOVE
 from molmo_node.models.nano.engine import NanoEngine
 from molmo_node.models.nano.network import Nano
 from molmo_node.models.nano.weights import WEIGHTS, load_network
@@ -61,7 +62,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--scenes", type=int, default=2000, metavar="N")
     parser.add_argument("--side", type=int, default=336, metavar="PX", help="168 for early stages")
-    parser.add_argument("--stop-above", type=float, default=0.5, metavar="P")
+    parser.add_argument("--stop-above", type=float, default=STOP_ABOVE, metavar="P")
     return parser.parse_args()
 
 

@@ -8,13 +8,15 @@ import pytest
 from molmo_node.errors import ModelError
 from molmo_node.messages import Point, Question
 from molmo_node.models.answers import count_in, percent_points, time_in
-from molmo_node.models.engine import Engine
+from molmo_node.models.engine import Engine, never_cancelled
 
 pytestmark = pytest.mark.model
 torch = pytest.importorskip("torch")
 from molmo_node.models.nano import NanoEngine  # noqa: E402
 from molmo_node.models.nano.network import Nano  # noqa: E402
 from molmo_node.models.nano.text import count_text, point_text  # noqa: E402
+from molmo_node.models.nano.vocabulary import ASK_READ, question_tokens  # noqa: E402
+from molmo_node.models.nano.words import Phrase  # noqa: E402
 
 PICTURE = np.random.default_rng(4).integers(0, 255, (120, 200, 3), np.uint8)
 
@@ -132,3 +134,37 @@ def test_what_was_named_is_held_back_near_it_and_not_far_away():
 
     assert belonging[0, 0] > belonging[0, 4] > belonging[11, 11]
     assert belonging[11, 11] < 0.01
+
+
+@pytest.mark.parametrize(
+    ("no_dial_p", "closer_bias", "is_read"),
+    [
+        (0.1, 50.0, True),  # the first look is sure of a dial: the closer ones only measure it
+        (0.9, -50.0, True),  # the first look doubts it, the closer ones see it
+        (0.9, 50.0, False),  # the first doubts it, the closer ones do not see it
+        (0.99, -50.0, False),  # the first is sure that there is none
+    ],
+)
+def test_a_dial_that_is_doubted_is_looked_at_closer(engine, no_dial_p, closer_bias, is_read):
+    stop, look, frame = engine._model.stop.bias, engine._look_closer, engine.encode(PICTURE)
+    (answer,), _ = engine._point(
+        frame, [question_tokens(ASK_READ, Phrase("", "gauge"))], never_cancelled
+    )
+    shift = np.log(no_dial_p / (1 - no_dial_p)) - np.log(answer.stop_p[0] / (1 - answer.stop_p[0]))
+    before = stop.data.clone()
+
+    def closer(*args):
+        stop.data.fill_(closer_bias)
+        return look(*args)
+
+    engine._look_closer = closer
+    try:
+        stop.data += float(shift)
+        reply = engine.ask(frame, [Question.read_gauge()])[0]
+    finally:
+        stop.data.copy_(before)
+        del engine._look_closer
+
+    # untrained key points make no scale, but they were given
+    assert ("do not make a scale" in reply.no_answer) is is_read
+    assert ("sees no gauge" in reply.no_answer) is not is_read

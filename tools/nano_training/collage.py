@@ -33,7 +33,7 @@ _LIKELY = {"banana": ("yellow", "yellow", "green"), "apple": ("red", "red", "gre
 _OWN_LOOK = {"clock": 1.0, "hammer": 1.0, "screwdriver": 0.8, "ball": 0.1, "banana": 0.0,
              "apple": 0.0}  # fmt: skip
 _RARE = {"hammer": 0.25, "screwdriver": 0.25, "clock": 0.6, "apple": 0.7, "ball": 0.7}
-_DIALS = 0.4  # share of the pictures in which a clock or a gauge hangs
+_DIALS = 0.5  # share of the pictures in which a clock or a gauge hangs
 _ENOUGH = 0.12  # share of a thing in another colour by which it could be meant, too
 _MOSTLY = 0.4  # share of a thing that must be painted to have that colour
 
@@ -223,7 +223,7 @@ def _clear_of_dial(rng: random.Random, scene: Scene, things: list[_Pasted]) -> l
     """Hang a dial among the furniture; returns the things that do not hide it. A thing of the
     same name goes, too: which of both was meant?"""
     height, width = scene.image_hwc.shape[:2]
-    radius = min(height, width) * rng.uniform(0.1, 0.32)
+    radius = min(height, width) * rng.uniform(0.1, 0.5)
     x, y = (rng.uniform(radius, side - radius) for side in (width, height))
     noun = rng.choice(("clock", "gauge"))
     put_dial(rng, scene, noun, (x, y), radius)

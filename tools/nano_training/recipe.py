@@ -100,7 +100,8 @@ FROM_NOTHING = Recipe(
         Stage("finish", 4_700, (_ROOMS, _DIALS), 0.25, decays=True),
         Stage("rendered", 4_000, (_RENDERED, _RENDERED, _DIALS), 0.5, gain=0.6),
         Stage("last", 3_207, (_RENDERED, _RENDERED, _DIALS), 0.25, decays=True, gain=0.6),
-        Stage("hung", 1_000, (_RENDERED, _DIALS), 0.25, decays=True, gain=0.2),
+        Stage("hung", 1_900, (_RENDERED, _DIALS), 0.25, decays=True, gain=0.2),
+        Stage("tips", 700, (_RENDERED, _DIALS, _DIALS), 0.1, decays=True, gain=0.15),
     ),
     peak=Rates(muon=0.01, adam=0.002),
 )

@@ -13,6 +13,7 @@ from molmo_node.models.nano.network import CELL_PX, Encoded, Nano, Text
 
 Tokens = tuple[int, int, int]
 STOP_ABOVE = 0.5  # probability of "no more points" that ends an answer
+NO_DIAL_ABOVE = 0.98  # that by which a dial is taken not to be there without a closer look
 
 
 @dataclass
@@ -36,10 +37,13 @@ def point(
     is_cancelled: Callable[[int], bool] = lambda index: False,
     stop_above: float = STOP_ABOVE,
     favor: Tensor | None = None,
+    no_dial_above: float = STOP_ABOVE,
 ) -> tuple[list[Pointed], int]:
     """Answer questions about one encoded picture (its batch is 1).
 
     Args:
+        stop_above: probability of "no more points" that ends an answer of points.
+        no_dial_above: that by which there is no dial to read.
         favor: what is added to the patches' scores, ``(questions, patches)``; see `tint`.
 
     Returns:
@@ -50,12 +54,14 @@ def point(
     seen = _repeated(seen, len(questions))
     text = Text(ids, torch.zeros_like(ids), torch.full_like(ids, -1), _question_mask(seen))
     hidden, past = model.decode(seen, seen.past, text)
-    reads = torch.tensor([[tokens[0] == vocabulary.ASK_READ] for tokens in questions])
+    is_reading = [tokens[0] == vocabulary.ASK_READ for tokens in questions]
+    reads = torch.tensor(is_reading).unsqueeze(1)
+    limits = [no_dial_above if reading else stop_above for reading in is_reading]
     named = torch.zeros(seen.patches.shape[:2])
     favor = named if favor is None else favor
     for step in range(vocabulary.MAX_POINTS):
         logits = model.patch_logits(hidden[:, -1:], seen.patches, named.unsqueeze(1))[:, 0] + favor
-        chosen = _next_points(model, seen, hidden[:, -1], logits, questions, answers, stop_above)
+        chosen = _next_points(model, seen, hidden[:, -1], logits, questions, answers, limits)
         for index, answer in enumerate(answers):
             answer.is_done = answer.is_done or is_cancelled(index)
         if all(answer.is_done for answer in answers):
@@ -85,7 +91,7 @@ def _question_mask(seen: Encoded) -> Tensor:
 
 def _next_points(model: Nano, seen: Encoded, hidden: Tensor, logits: Tensor,
                  questions: Sequence[Tokens], answers: list[Pointed],
-                 stop_above: float) -> Tensor:  # fmt: skip
+                 limits: list[float]) -> Tensor:  # fmt: skip
     """Enter one point, or the end, into each answer that is not done; the chosen patches."""
     stop_p = model.stop_logit(hidden, logits).sigmoid()
     patch_p, chosen = logits.softmax(-1).max(-1)
@@ -97,7 +103,7 @@ def _next_points(model: Nano, seen: Encoded, hidden: Tensor, logits: Tensor,
         is_reading = questions[index][0] == vocabulary.ASK_READ
         if given == 0 or not is_reading:
             answer.stop_p.append(float(stop_p[index]))
-            if answer.stop_p[-1] > stop_above:
+            if answer.stop_p[-1] > limits[index]:
                 answer.is_done = True
                 continue
         answer.points_xy.append((float(xy[index, 0]), float(xy[index, 1])))

@@ -18,7 +18,7 @@ from molmo_node.messages import Point, Question, Task, Timing, Work
 from molmo_node.models.engine import EncodedFrame, ImageHWC, Reply, never_cancelled
 from molmo_node.models.nano import tint, vocabulary
 from molmo_node.models.nano.closer import LOOKS, agreed, as_batch, cuts_around
-from molmo_node.models.nano.decoding import STOP_ABOVE, Pointed, Tokens, point
+from molmo_node.models.nano.decoding import NO_DIAL_ABOVE, STOP_ABOVE, Pointed, Tokens, point
 from molmo_node.models.nano.dials import clock_time, gauge_fraction
 from molmo_node.models.nano.network import Encoded, Nano
 from molmo_node.models.nano.text import count_text, point_text
@@ -139,7 +139,13 @@ class NanoEngine:
         favor = tint.favor(frame.square_hwc, [vocabulary.color_in(asked) for asked in tokens])
         with torch.inference_mode():
             answers, forwards = point(
-                self._model, frame.seen, tokens, is_cancelled, self._stop_above, favor
+                self._model,
+                frame.seen,
+                tokens,
+                is_cancelled,
+                self._stop_above,
+                favor,
+                NO_DIAL_ABOVE,
             )
         for answer in answers:
             answer.points_xy = [(x / frame.scale, y / frame.scale) for x, y in answer.points_xy]
@@ -157,12 +163,14 @@ class NanoEngine:
         return cost.entered(_reading_reply(frame, question, closer))
 
     def _look_closer(self, frame: NanoFrame, question: Question, answer: Pointed) -> Pointed:
-        """Read a dial again from cuts of the frame as it was given; see `closer`."""
+        """Read a dial again from cuts of the frame as it was given; see `closer`. Where the
+        first look doubted that there is one, at least half of the closer ones must see it."""
         if len(answer.points_xy) != vocabulary.KEY_POINTS:
             return answer
         cuts = cuts_around(frame.image_hwc, np.array(answer.points_xy))
+        is_doubted = answer.stop_p[0] > STOP_ABOVE
         if not cuts:
-            return answer
+            return Pointed() if is_doubted else answer
         with torch.inference_mode():
             seen = self._model.encode(as_batch(cuts))
             found, _ = point(self._model, seen, [_reading_tokens(question)] * len(cuts))
@@ -171,6 +179,8 @@ class NanoEngine:
             for cut, look in zip(cuts, found, strict=True)
             if len(look.points_xy) == vocabulary.KEY_POINTS
         ]
+        if is_doubted and len(looks) < len(cuts) / 2:
+            return Pointed()
         if not looks:
             return answer
         keys, _ = agreed(looks)

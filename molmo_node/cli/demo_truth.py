@@ -9,7 +9,7 @@ from molmo_node.sim.clocks import DialTime
 from molmo_node.sim.scene import Scene, matching
 
 # what examples/demo.yaml asks for, as a colour and a thing of the bench
-ASKED = {"the blue ball": ("blue", "ball"), "green bottles": ("green", "bottle")}
+ASKED = {"the red mug": ("red", "mug"), "green bottles": ("green", "bottle")}
 GAUGE_WITHIN = 0.02  # of the scale
 CLOCK_WITHIN_MIN = 1
 

@@ -35,12 +35,12 @@ def pointing(scene, color: str, noun: str) -> tuple[Point, ...]:
 
 
 def test_a_point_on_the_thing_and_nowhere_else_is_right(scene):
-    ball, bottles = pointing(scene, "blue", "ball"), pointing(scene, "green", "bottle")
+    mug, bottles = pointing(scene, "red", "mug"), pointing(scene, "green", "bottle")
 
-    asked = {"query": "the blue ball"}
-    assert demo_truth.is_right(answer("point", points=ball, **asked)) is True
-    assert demo_truth.is_right(answer("point", points=(*ball, bottles[0]), **asked)) is False
-    assert demo_truth.is_right(answer("point", points=(*ball, *ball), **asked)) is False
+    asked = {"query": "the red mug"}
+    assert demo_truth.is_right(answer("point", points=mug, **asked)) is True
+    assert demo_truth.is_right(answer("point", points=(*mug, bottles[0]), **asked)) is False
+    assert demo_truth.is_right(answer("point", points=(*mug, *mug), **asked)) is False
     assert demo_truth.is_right(answer("point", points=bottles[:1], **asked)) is False
     assert demo_truth.is_right(answer("point", points=(), **asked)) is False
 

@@ -186,9 +186,11 @@ def test_a_watch_of_unknown_time_is_not_asked_for_it(library):
 
 
 def test_the_last_stages_say_that_they_need_rendered_things():
-    last = FROM_NOTHING.total_steps - 2  # the last step may be one of dials only
-    turn = FROM_NOTHING.stage_at(last)[0].turn_at(FROM_NOTHING.stage_at(last)[1])
-    step = last if turn.collages else last - 1
+    def collages_in(step: int) -> float:
+        stage, inside = FROM_NOTHING.stage_at(step)
+        return stage.turn_at(inside).collages
+
+    step = next(step for step in range(FROM_NOTHING.total_steps, 0, -1) if collages_in(step))
 
     with pytest.raises(ConfigError, match="--cutouts FILE") as caught:
         RecipeBatches()(1, step)

@@ -142,6 +142,7 @@ def test_what_was_named_is_held_back_near_it_and_not_far_away():
         (0.1, 50.0, True),  # the first look is sure of a dial: the closer ones only measure it
         (0.9, -50.0, True),  # the first look doubts it, the closer ones see it
         (0.9, 50.0, False),  # the first doubts it, the closer ones do not see it
+        (0.9, None, False),  # the first doubts it, and the closer ones do so, too
         (0.99, -50.0, False),  # the first is sure that there is none
     ],
 )
@@ -154,7 +155,8 @@ def test_a_dial_that_is_doubted_is_looked_at_closer(engine, no_dial_p, closer_bi
     before = stop.data.clone()
 
     def closer(*args):
-        stop.data.fill_(closer_bias)
+        if closer_bias is not None:
+            stop.data.fill_(closer_bias)
         return look(*args)
 
     engine._look_closer = closer

@@ -14,6 +14,7 @@ from molmo_node.models.nano.network import CELL_PX, Encoded, Nano, Text
 Tokens = tuple[int, int, int]
 STOP_ABOVE = 0.5  # probability of "no more points" that ends an answer
 NO_DIAL_ABOVE = 0.98  # that by which a dial is taken not to be there without a closer look
+DOUBT_BELOW = 0.1  # the mean of the closer looks' that outweighs a first look's doubt
 
 
 @dataclass

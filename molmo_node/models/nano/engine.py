@@ -18,7 +18,14 @@ from molmo_node.messages import Point, Question, Task, Timing, Work
 from molmo_node.models.engine import EncodedFrame, ImageHWC, Reply, never_cancelled
 from molmo_node.models.nano import tint, vocabulary
 from molmo_node.models.nano.closer import LOOKS, agreed, as_batch, cuts_around
-from molmo_node.models.nano.decoding import NO_DIAL_ABOVE, STOP_ABOVE, Pointed, Tokens, point
+from molmo_node.models.nano.decoding import (
+    DOUBT_BELOW,
+    NO_DIAL_ABOVE,
+    STOP_ABOVE,
+    Pointed,
+    Tokens,
+    point,
+)
 from molmo_node.models.nano.dials import clock_time, gauge_fraction
 from molmo_node.models.nano.network import Encoded, Nano
 from molmo_node.models.nano.text import count_text, point_text
@@ -164,7 +171,7 @@ class NanoEngine:
 
     def _look_closer(self, frame: NanoFrame, question: Question, answer: Pointed) -> Pointed:
         """Read a dial again from cuts of the frame as it was given; see `closer`. Where the
-        first look doubted that there is one, at least half of the closer ones must see it."""
+        first look doubted that there is one, the closer ones must be sure of it."""
         if len(answer.points_xy) != vocabulary.KEY_POINTS:
             return answer
         cuts = cuts_around(frame.image_hwc, np.array(answer.points_xy))
@@ -179,7 +186,7 @@ class NanoEngine:
             for cut, look in zip(cuts, found, strict=True)
             if len(look.points_xy) == vocabulary.KEY_POINTS
         ]
-        if is_doubted and len(looks) < len(cuts) / 2:
+        if is_doubted and np.mean([look.stop_p[0] for look in found]) > DOUBT_BELOW:
             return Pointed()
         if not looks:
             return answer

@@ -24,11 +24,10 @@ from molmo_node.errors import MolmoNodeError
 from tools.nano_training import catalogue, cutouts, forms
 from tools.nano_training.collage import make_collage
 from tools.nano_training.cutouts import Cutout
-from tools.nano_training.layers import stacked
+from tools.nano_training.layers import SIDE_PX, stacked
 from tools.nano_training.raytrace import Viewpoint, pick_lamps, render
 from tools.nano_training.solid import Solid, read_solid
 
-SIDE_PX = 176
 _VIEWS_OF_NAMED, _VIEWS_OF_COMPANY = 16, 2
 _OF_EACH_FORM = 200
 _MOST_FACES = 120_000
@@ -83,7 +82,8 @@ def _make(libraries: Path, out: Path, processes: int) -> None:
 
 
 def _draw_sheet(library: Path, out: Path) -> None:
-    pictures = [make_collage(seed, cutouts.load(library), 252, 189).image_hwc for seed in range(8)]
+    views = cutouts.load(library)
+    pictures = [make_collage(seed, views, 252, 189).image_hwc for seed in range(8)]
     sheet = np.vstack([np.hstack(pictures[:4]), np.hstack(pictures[4:])])
     cv2.imwrite(str(out), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
 

@@ -41,7 +41,7 @@ NAMED: dict[str, tuple[str, ...]] = {
 _UNFIT = re.compile(
     r"lamp|light|book|ball|cup|mug|bowl|bottle|box|clock|watch|fruit|apple|glass|vase|jar|pot|"
     r"tool|hammer|driver|star|tree|plate|tape|cone|candle|switch|plug|socket|carpet|flacon|thermo|"
-    r"scale|speed|can|barrel|basin|sink|milk|spray|dart|milk|wheel|spot|lantern|tatami|plane|sign|"
+    r"scale|speed|can|barrel|basin|sink|milk|spray|dart|wheel|spot|lantern|tatami|plane|sign|"
     r"crossing|parking|bill|rails|ashtray|cable|wrench|arrow|cosmetic|medicine|puff|oven|creamer|"
     r"sugar|salt|kitchen|shelf|shelves|detector|bell|washing|dryer|phone|key|ring|tray|soap|coffee|"
     r"blender|mixer|kettle|bath|vanity|lavator|urinal|toilet|cooker|cooktop|induction|stove|wine",
@@ -58,7 +58,7 @@ class Model:
 
 
 def unpack(libraries: Path, into: Path) -> None:
-    """Unpack the five library files.
+    """Unpack the five library files, each into a folder of its name.
 
     Raises:
         ConfigError: one is missing, with how to get it.
@@ -71,9 +71,8 @@ def unpack(libraries: Path, into: Path) -> None:
                 hint="install Debian's package sweethome3d-furniture, or unpack it elsewhere "
                 "and give that folder as --libraries",
             )
-        if not (into / name).is_dir():
-            with zipfile.ZipFile(file) as archive:
-                archive.extractall(into / name)
+        with zipfile.ZipFile(file) as archive:
+            archive.extractall(into / name)
 
 
 def models(unpacked: Path) -> list[Model]:

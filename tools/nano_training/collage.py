@@ -25,10 +25,9 @@ from molmo_node.sim.photometry import photograph
 from molmo_node.sim.scene import Scene, Thing, put_dial, settle
 from molmo_node.sim.things import UNNAMED
 from tools.nano_training.cutouts import Cutout
-from tools.nano_training.layers import painted
+from tools.nano_training.layers import SIDE_PX, painted
 
 Library = dict[str, list[Cutout]]
-_SIDE_PX = 176  # of the ball that a cut-out was rendered in
 _LIKELY = {"banana": ("yellow", "yellow", "green"), "apple": ("red", "red", "green", "yellow")}
 _OWN_LOOK = {"clock": 1.0, "hammer": 1.0, "screwdriver": 0.8, "ball": 0.1, "banana": 0.0,
              "apple": 0.0}  # fmt: skip
@@ -52,12 +51,12 @@ class _Pasted:
     @property
     def foot_px(self) -> float:
         """Where it stands: lower is nearer."""
-        return self.y_px + self.radius_px * self.cutout.layers_hwc.shape[0] / _SIDE_PX
+        return self.y_px + self.radius_px * self.cutout.layers_hwc.shape[0] / SIDE_PX
 
 
 def _sized(thing: _Pasted) -> NDArray[np.uint8]:
     layers = thing.cutout.layers_hwc[:, ::-1] if thing.is_mirrored else thing.cutout.layers_hwc
-    scale = 2 * thing.radius_px / _SIDE_PX
+    scale = 2 * thing.radius_px / SIDE_PX
     height, width = (max(3, round(side * scale)) for side in layers.shape[:2])
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     halves = (np.ascontiguousarray(layers[..., :4]), np.ascontiguousarray(layers[..., 4:]))
@@ -87,8 +86,7 @@ def _window(
 def _names_seen(look: Image, weight: Image) -> frozenset[str]:
     """The colours that a part of a thing could be called by."""
     side = 4 * PATCH_PX
-    total = float(weight.sum())
-    if total <= 0:
+    if not weight.any():
         return frozenset()
     small = np.asarray(cv2.resize(look, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
     parts = cv2.resize(weight, (4, 4), interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -187,9 +185,8 @@ def make_collage(seed: int, library: Library, width: int = 336, height: int = 33
     side = min(size)
     areas: dict[int, int] = {}
     for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
-        _enter(
-            rng, scene, _choose(rng, library, size, "", (0.35 * side, 0.8 * side)), shadow, areas
-        )
+        furniture = _choose(rng, library, size, "", (0.35 * side, 0.8 * side))
+        _enter(rng, scene, furniture, shadow, areas)
     if rng.random() < 0.5:
         blur = rng.uniform(0.5, 3)
         scene.image_hwc[:] = cv2.GaussianBlur(scene.image_hwc, (0, 0), blur)

@@ -54,11 +54,12 @@ class RecipeBatches:
         cv2.setNumThreads(1)
         stage, inside = FROM_NOTHING.stage_at(step)
         turn = stage.turn_at(inside)
-        if not turn.collages:
-            return make_batch(seed * 1_000_003 + step, turn)
-        if self.cutouts is None:
-            raise ConfigError(
-                f"step {step} is of the stage {stage.name!r}, which needs rendered things",
-                hint="make them with `python -m tools.make_cutouts`, then give --cutouts FILE",
-            )
-        return make_batch(seed * 1_000_003 + step, turn, load(self.cutouts))
+        library = None
+        if turn.collages:
+            if self.cutouts is None:
+                raise ConfigError(
+                    f"step {step} is of the stage {stage.name!r}, which needs rendered things",
+                    hint="make them with `python -m tools.make_cutouts`, then give --cutouts FILE",
+                )
+            library = load(self.cutouts)
+        return make_batch(seed * 1_000_003 + step, turn, library)

@@ -96,9 +96,8 @@ def bottle(rng: random.Random) -> Solid:
     if rng.random() < 0.65:
         low = shoulder * rng.uniform(0.1, 0.4)
         band = turned([(1.015, low), (1.015, low + shoulder * rng.uniform(0.3, 0.55))])
-        count = len(band.vertices)
         around = np.arctan2(band.vertices[:, 2], band.vertices[:, 0]) / (2 * np.pi)
-        up = np.arange(count) % 2 if count % 2 == 0 else np.zeros(count)
+        up = np.arange(len(band.vertices)) % 2  # its vertices are low and high in turns
         pieces.append(Piece(band, _WHITE, np.stack((around * 3, up), 1), print_on_paper(rng)))
     return pieces
 
@@ -116,7 +115,7 @@ def ball(rng: random.Random) -> Solid:
 
 
 def apple(rng: random.Random) -> Solid:
-    """An apple with its stalk, speckled."""
+    """An apple with its stalk."""
     tall, dimple = rng.uniform(0.8, 1.0), rng.uniform(0.18, 0.3)
     profile = []
     for turn in np.linspace(-math.pi / 2, math.pi / 2, 30):
@@ -155,7 +154,7 @@ def banana(rng: random.Random) -> Solid:
 
 
 def lamp(rng: random.Random) -> Solid:
-    """A table or floor lamp with a shade, lit or dark."""
+    """A table or floor lamp with a shade."""
     stem, top, wide = rng.uniform(1.0, 3.2), rng.uniform(0.3, 0.9), rng.uniform(0.8, 1.3)
     tall = rng.uniform(0.8, 1.4)
     shade = turned(

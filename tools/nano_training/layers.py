@@ -11,6 +11,7 @@ from molmo_node.sim.colors import Rgb
 
 BRIGHT = 100.0  # the value of `light` that leaves paint as it is
 DEPTH = 7
+SIDE_PX = 176  # of the square in which the ball of every view's solid fits
 _GAMMA = 2.2
 
 

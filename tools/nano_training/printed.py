@@ -45,23 +45,23 @@ def printed_sheet(width: float, depth: float, height: float, rng: random.Random)
     return Piece(mesh, _PAPER_RGB, uv, print_on_paper(rng), gloss=0.2)
 
 
-def _volume(rng: random.Random, at_y: float) -> tuple[list[Piece], float]:
-    """One closed book lying at a height, with where its top is."""
+def _volume(rng: random.Random) -> list[Piece]:
+    """One closed book, lying."""
     width, depth, thick = rng.uniform(1.2, 1.7), rng.uniform(1.9, 2.3), rng.uniform(0.1, 0.7)
     board = rng.uniform(0.02, 0.06)
-    pages = block(width * 0.96, thick, depth * 0.94, (0, at_y + board + thick / 2, 0))
-    top = at_y + thick + 1.5 * board
+    pages = block(width * 0.96, thick, depth * 0.94, (0, board + thick / 2, 0))
+    top = thick + 1.5 * board
     pieces = [
         Piece(pages, (0.88, 0.85, 0.76), gloss=0.0),
-        Piece(block(width, board, depth, (0, at_y + board / 2, 0)), paintable=True),
+        Piece(block(width, board, depth, (0, board / 2, 0)), paintable=True),
         Piece(block(width, board, depth, (0, top, 0)), paintable=True),
-        Piece(block(board, thick + 2 * board, depth, (-width / 2, at_y + board + thick / 2, 0)),
+        Piece(block(board, thick + 2 * board, depth, (-width / 2, board + thick / 2, 0)),
               paintable=True),
     ]  # fmt: skip
     if rng.random() < 0.6:
         share = rng.uniform(0.4, 0.95)
         pieces.append(printed_sheet(width * share, depth * share, top + board * 0.52, rng))
-    return pieces, top + board / 2
+    return pieces
 
 
 def book(rng: random.Random) -> Solid:
@@ -81,7 +81,7 @@ def book(rng: random.Random) -> Solid:
                 mesh.apply_transform(turn)
             pieces += [Piece(slab, (0.9, 0.88, 0.8), gloss=0.0), sheet]
         return pieces
-    pieces, _ = _volume(rng, 0.0)
+    pieces = _volume(rng)
     if chance < 0.65:
         axis = rng.choice(((0, 0, 1), (1, 0, 0)))
         upright = trimesh.transformations.rotation_matrix(rng.choice((-1, 1)) * 1.5, axis)
@@ -91,7 +91,7 @@ def book(rng: random.Random) -> Solid:
 
 
 def box(rng: random.Random) -> Solid:
-    """A carton, most with print on it, some open."""
+    """A carton, most with print on it."""
     width, height, depth = (rng.uniform(0.6, 1.6) for _ in range(3))
     pieces = [Piece(block(width, height, depth, (0, 0, 0)), paintable=True, gloss=0.1)]
     if rng.random() < 0.5:

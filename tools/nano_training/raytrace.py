@@ -21,7 +21,7 @@ from tools.nano_training.solid import Floats, Solid
 
 _RAYS = 2  # a pixel's side
 _SKY_RAYS = 6  # a ray
-_NUDGE = 1e-4  # of the solid's radius: where a ray starts above its surface
+_NUDGE = 1e-3  # of the ball's radius: where a ray starts above its surface
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def pick_lamps(rng: random.Random) -> Lamps:
 
 def _light(rng: np.random.Generator, whole: trimesh.Trimesh, hits: _Hits, lamps: Lamps) -> Floats:
     """The linear light that falls on each hit: sun, unless shadowed, and the sky that is free."""
-    starts = hits.places + hits.normals * _NUDGE * 10
+    starts = hits.places + hits.normals * _NUDGE
     toward = np.einsum("ij,j->i", hits.normals, lamps.sun)
     lit = toward > 0
     suns = np.broadcast_to(lamps.sun, starts.shape)

@@ -62,7 +62,7 @@ def point(
     favor = named if favor is None else favor
     for step in range(vocabulary.MAX_POINTS):
         logits = model.patch_logits(hidden[:, -1:], seen.patches, named.unsqueeze(1))[:, 0] + favor
-        chosen = _next_points(model, seen, hidden[:, -1], logits, questions, answers, limits)
+        chosen = _next_points(model, seen, hidden[:, -1], logits, is_reading, answers, limits)
         for index, answer in enumerate(answers):
             answer.is_done = answer.is_done or is_cancelled(index)
         if all(answer.is_done for answer in answers):
@@ -91,7 +91,7 @@ def _question_mask(seen: Encoded) -> Tensor:
 
 
 def _next_points(model: Nano, seen: Encoded, hidden: Tensor, logits: Tensor,
-                 questions: Sequence[Tokens], answers: list[Pointed],
+                 is_reading: list[bool], answers: list[Pointed],
                  limits: list[float]) -> Tensor:  # fmt: skip
     """Enter one point, or the end, into each answer that is not done; the chosen patches."""
     stop_p = model.stop_logit(hidden, logits).sigmoid()
@@ -101,15 +101,14 @@ def _next_points(model: Nano, seen: Encoded, hidden: Tensor, logits: Tensor,
         if answer.is_done:
             continue
         given = len(answer.points_xy)
-        is_reading = questions[index][0] == vocabulary.ASK_READ
-        if given == 0 or not is_reading:
+        if given == 0 or not is_reading[index]:
             answer.stop_p.append(float(stop_p[index]))
             if answer.stop_p[-1] > limits[index]:
                 answer.is_done = True
                 continue
         answer.points_xy.append((float(xy[index, 0]), float(xy[index, 1])))
         answer.patch_p.append(float(patch_p[index]))
-        answer.is_done = is_reading and given + 1 == vocabulary.KEY_POINTS
+        answer.is_done = is_reading[index] and given + 1 == vocabulary.KEY_POINTS
     return chosen
 
 
